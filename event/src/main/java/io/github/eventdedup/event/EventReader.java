@@ -1,0 +1,204 @@
+package io.github.eventdedup.event;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.JsonToken;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.IntStream;
+
+/**
+ * Reads events of one stream: a single pass over the JSON bytes that yields the fingerprint and the mapped columns, or
+ * says why the bytes are not an event. The ingest and the job both decide with this class.
+ *
+ * <p>Thread-safe. Reading never throws anything but {@link InvalidEventException}, whatever the bytes.
+ */
+public final class EventReader {
+
+    /** The longest event that is read, in bytes; a longer one is invalid. */
+    public static final int MAX_EVENT_BYTES = 256 * 1024;
+
+    private static final int MAX_QUOTED_CHARS = 60;
+
+    /** Interning field names would fill the JVM's string table with whatever names clients invent. */
+    private static final JsonFactory JSON = JsonFactory.builder()
+            .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
+            .disable(JsonFactory.Feature.FAIL_ON_SYMBOL_HASH_OVERFLOW)
+            .build();
+
+    private final FingerprintFunction fingerprintFunction;
+    private final List<String> fingerprintFields;
+    private final List<Column> columns;
+    private final Map<String, FieldUse> uses = new HashMap<>();
+
+    /** What a field is needed for: its place in the fingerprint, or -1, and the columns it fills. */
+    private record FieldUse(int fingerprintIndex, int[] columnIndexes) {}
+
+    /** A reader for events of this stream. */
+    public EventReader(StreamDefinition stream) {
+        fingerprintFunction = new FingerprintFunction(stream.stream());
+        fingerprintFields = stream.fingerprint();
+        columns = stream.table().columns();
+        for (String field : fingerprintFields) {
+            uses.put(field, useOf(field));
+        }
+        for (Column column : columns) {
+            uses.put(column.field(), useOf(column.field()));
+        }
+    }
+
+    private FieldUse useOf(String field) {
+        int[] indexes = IntStream.range(0, columns.size())
+                .filter(i -> columns.get(i).field().equals(field))
+                .toArray();
+        return new FieldUse(fingerprintFields.indexOf(field), indexes);
+    }
+
+    /**
+     * Reads one event.
+     *
+     * @param json the whole event as UTF-8; not kept and not changed
+     * @throws InvalidEventException where the bytes are not an event of this stream
+     */
+    public Event read(byte[] json) throws InvalidEventException {
+        if (json.length > MAX_EVENT_BYTES) {
+            throw new InvalidEventException(
+                    "is too large: " + json.length + " bytes, at most " + MAX_EVENT_BYTES + " are taken");
+        }
+        StorableText.check(json);
+        try (JsonParser parser = JSON.createParser(json)) {
+            return read(parser);
+        } catch (JsonProcessingException e) {
+            throw new InvalidEventException("is not JSON: " + firstLine(e.getOriginalMessage()) + " (byte "
+                    + Math.max(0, e.getLocation() == null ? 0 : e.getLocation().getByteOffset()) + ")");
+        } catch (IOException e) {
+            throw new UncheckedIOException("reading from an array does no I/O", e);
+        }
+    }
+
+    private Event read(JsonParser parser) throws IOException, InvalidEventException {
+        JsonToken start = parser.nextToken();
+        if (start != JsonToken.START_OBJECT) {
+            throw new InvalidEventException(
+                    start == null ? "is empty; send one JSON object" : "is " + kind(start) + "; send one JSON object");
+        }
+        String[] texts = new String[fingerprintFields.size()];
+        Object[] values = new Object[columns.size()];
+        for (String field = parser.nextFieldName(); field != null; field = parser.nextFieldName()) {
+            JsonToken token = parser.nextToken();
+            FieldUse use = uses.get(field);
+            if (use != null) {
+                take(parser, token, field, use, texts, values);
+            }
+            parser.skipChildren();
+        }
+        if (parser.nextToken() != null) {
+            throw new InvalidEventException("has more after the JSON object; send one object");
+        }
+        return new Event(fingerprint(texts), Collections.unmodifiableList(Arrays.asList(values)));
+    }
+
+    private void take(JsonParser parser, JsonToken token, String field, FieldUse use, String[] texts, Object[] values)
+            throws IOException, InvalidEventException {
+        if (use.fingerprintIndex >= 0) {
+            if (texts[use.fingerprintIndex] != null) {
+                throw new InvalidEventException("repeats the field '" + field + "'");
+            }
+            texts[use.fingerprintIndex] = fingerprintText(parser, token, field);
+        }
+        // A field that is repeated and only mapped: the last one counts, as it does for `->>` on the document.
+        for (int index : use.columnIndexes) {
+            values[index] = token == JsonToken.VALUE_NULL ? null : value(parser, token, columns.get(index));
+        }
+    }
+
+    private static String fingerprintText(JsonParser parser, JsonToken token, String field)
+            throws IOException, InvalidEventException {
+        return switch (token) {
+            case VALUE_STRING, VALUE_TRUE, VALUE_FALSE -> parser.getText();
+            case VALUE_NUMBER_INT -> parser.getText().equals("-0") ? "0" : parser.getText();
+            default ->
+                throw new InvalidEventException("has " + kind(token) + " in the field '" + field
+                        + "', which must be a string, an integer or a boolean");
+        };
+    }
+
+    private Fingerprint fingerprint(String[] texts) throws InvalidEventException {
+        List<String> missing = new ArrayList<>();
+        for (int i = 0; i < texts.length; i++) {
+            if (texts[i] == null) {
+                missing.add(fingerprintFields.get(i));
+            }
+        }
+        if (!missing.isEmpty()) {
+            throw new InvalidEventException(
+                    "lacks the field" + (missing.size() == 1 ? " " : "s ") + String.join(", ", missing));
+        }
+        return fingerprintFunction.apply(Arrays.asList(texts));
+    }
+
+    private static Object value(JsonParser parser, JsonToken token, Column column)
+            throws IOException, InvalidEventException {
+        Object value = switch (column.type()) {
+            case TEXT -> token.isScalarValue() ? parser.getText() : null;
+            case BIGINT -> bigint(parser, token);
+            case DOUBLE -> token.isNumeric() ? finite(parser) : null;
+            case BOOLEAN -> token.isBoolean() ? (Object) parser.getBooleanValue() : null;
+            case TIMESTAMP -> timestamp(parser, token);
+        };
+        if (value == null) {
+            String got = token.isScalarValue() ? quoted(parser.getText()) : kind(token);
+            throw new InvalidEventException("has " + got + " in the field '" + column.field() + "', which must be "
+                    + column.type().accepts());
+        }
+        return value;
+    }
+
+    private static Long bigint(JsonParser parser, JsonToken token) throws IOException {
+        boolean fits =
+                token == JsonToken.VALUE_NUMBER_INT && parser.getNumberType() != JsonParser.NumberType.BIG_INTEGER;
+        return fits ? (Long) parser.getLongValue() : null;
+    }
+
+    private static Double finite(JsonParser parser) throws IOException {
+        double value = parser.getDoubleValue();
+        return Double.isFinite(value) ? value : null;
+    }
+
+    private static Instant timestamp(JsonParser parser, JsonToken token) throws IOException {
+        if (token == JsonToken.VALUE_STRING) {
+            return Timestamps.parse(parser.getText());
+        }
+        return token.isNumeric() ? Timestamps.ofEpoch(parser.getText()) : null;
+    }
+
+    private static String quoted(String text) {
+        return '"' + (text.length() <= MAX_QUOTED_CHARS ? text : text.substring(0, MAX_QUOTED_CHARS) + "…") + '"';
+    }
+
+    private static String firstLine(String message) {
+        String line = message.lines().findFirst().orElse("");
+        return line.length() <= 200 ? line : line.substring(0, 200) + "…";
+    }
+
+    private static String kind(JsonToken token) {
+        return switch (token) {
+            case START_OBJECT -> "an object";
+            case START_ARRAY -> "an array";
+            case VALUE_STRING -> "a string";
+            case VALUE_NUMBER_INT -> "an integer";
+            case VALUE_NUMBER_FLOAT -> "a number that is no integer";
+            case VALUE_TRUE, VALUE_FALSE -> "a boolean";
+            case VALUE_NULL -> "null";
+            default -> token.asString();
+        };
+    }
+}

@@ -1,0 +1,22 @@
+package io.github.eventdedup.event;
+
+import java.nio.file.Path;
+import java.util.List;
+
+/** A stream definition that cannot be used. The message names the file and every error in it, one a line. */
+public final class InvalidStreamDefinitionException extends Exception {
+
+    private static final long serialVersionUID = 1L;
+
+    private final List<String> errors;
+
+    InvalidStreamDefinitionException(Path file, List<String> errors) {
+        super(file + " is not a valid stream definition:\n  " + String.join("\n  ", errors), null, false, false);
+        this.errors = List.copyOf(errors);
+    }
+
+    /** Every error, each starting with the key it is about. */
+    public List<String> errors() {
+        return errors;
+    }
+}

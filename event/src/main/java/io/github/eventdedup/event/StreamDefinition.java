@@ -1,0 +1,46 @@
+package io.github.eventdedup.event;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+
+/**
+ * One stream: what makes two of its events the same, for how long, and where the unique ones go. Immutable.
+ *
+ * @param stream the stream's name, also that of its Kafka topic
+ * @param fingerprint the fields that make two events the same, in the order they are hashed
+ * @param window for how long after the first sight an equal event is a duplicate
+ * @param ttlSlack how much longer than the window state is kept, so that an outage of the job up to this long does not
+ *     expire what it still needs
+ * @param table where unique events are stored
+ */
+public record StreamDefinition(
+        String stream, List<String> fingerprint, Duration window, Duration ttlSlack, PostgresTable table) {
+
+    /** Takes an unmodifiable copy of the fingerprint fields. */
+    public StreamDefinition {
+        fingerprint = List.copyOf(fingerprint);
+    }
+
+    /**
+     * Reads a stream definition from a YAML file.
+     *
+     * @throws InvalidStreamDefinitionException where it is not one, with every error at once
+     * @throws IOException where the file cannot be read
+     */
+    public static StreamDefinition read(Path file) throws IOException, InvalidStreamDefinitionException {
+        return new StreamDefinitionParser(file).parse(Files.readString(file));
+    }
+
+    /** The Kafka topic that holds the duplicates that were dropped. */
+    public String duplicatesTopic() {
+        return stream + ".duplicates";
+    }
+
+    /** The Kafka topic that holds what could not be read or stored. */
+    public String deadLettersTopic() {
+        return stream + ".dead-letters";
+    }
+}

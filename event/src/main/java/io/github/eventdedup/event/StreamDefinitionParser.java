@@ -1,0 +1,239 @@
+package io.github.eventdedup.event;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.dataformat.yaml.YAMLFactory;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+
+/**
+ * Reads one stream definition and gathers every error on the way. It walks the YAML tree instead of binding it to
+ * classes because binding stops at the first error. Not thread-safe, for one use.
+ */
+final class StreamDefinitionParser {
+
+    private static final Duration DEFAULT_TTL_SLACK = Duration.ofDays(1);
+    private static final Pattern DURATION = Pattern.compile("([0-9]{1,9})([smhd])");
+
+    /** Room is left for the suffixes of the other topics: Kafka allows 249 characters. */
+    private static final Pattern STREAM = Pattern.compile("[a-z0-9][a-z0-9._-]{0,199}");
+
+    /** Unquoted Postgres identifiers of at most 63 bytes, so that the name in the file is the name in psql. */
+    private static final Pattern IDENTIFIER = Pattern.compile("[a-z_][a-z0-9_]{0,62}");
+
+    private static final Pattern TABLE = Pattern.compile("(?:[a-z_][a-z0-9_]{0,62}\\.)?[a-z_][a-z0-9_]{0,62}");
+
+    private final ObjectMapper yaml = new ObjectMapper(YAMLFactory.builder()
+                    .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+                    .build())
+            .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
+
+    private final Path file;
+    private final List<String> errors = new ArrayList<>();
+
+    StreamDefinitionParser(Path file) {
+        this.file = file;
+    }
+
+    StreamDefinition parse(String text) throws InvalidStreamDefinitionException {
+        StreamDefinition definition = null;
+        try {
+            definition = stream(yaml.readTree(text));
+        } catch (JsonProcessingException e) {
+            errors.add("not YAML: " + e.getOriginalMessage() + atLine(e));
+        }
+        if (!errors.isEmpty()) {
+            throw new InvalidStreamDefinitionException(file, errors);
+        }
+        return definition;
+    }
+
+    private static String atLine(JsonProcessingException e) {
+        return e.getLocation() == null ? "" : " (line " + e.getLocation().getLineNr() + ")";
+    }
+
+    private StreamDefinition stream(JsonNode root) {
+        if (!isMapping("", root, Set.of("stream", "fingerprint", "window", "ttl-slack", "sink"))) {
+            return null;
+        }
+        String stream = name("stream", root.get("stream"), STREAM, "lower-case letters, digits, '.', '_' and '-'");
+        List<String> fingerprint = fingerprint(root.get("fingerprint"));
+        Duration window = duration("window", root.get("window"));
+        Duration ttlSlack = root.has("ttl-slack") ? duration("ttl-slack", root.get("ttl-slack")) : DEFAULT_TTL_SLACK;
+        PostgresTable table = sink(root.get("sink"));
+        return errors.isEmpty() ? new StreamDefinition(stream, fingerprint, window, ttlSlack, table) : null;
+    }
+
+    private List<String> fingerprint(JsonNode node) {
+        List<String> fields = new ArrayList<>();
+        if (node == null) {
+            errors.add("fingerprint: missing; list the fields that make two events the same");
+        } else if (!node.isArray() || node.isEmpty()) {
+            errors.add("fingerprint: must be a list of at least one field");
+        } else {
+            for (JsonNode element : node) {
+                String field = field("fingerprint", element);
+                if (field != null && fields.contains(field)) {
+                    errors.add("fingerprint: '" + field + "' is listed twice");
+                }
+                fields.add(field);
+            }
+        }
+        return fields;
+    }
+
+    private PostgresTable sink(JsonNode node) {
+        if (!isMapping("sink", node, Set.of("postgres"))) {
+            return null;
+        }
+        JsonNode postgres = node.get("postgres");
+        if (!isMapping("sink.postgres", postgres, Set.of("table", "columns", "document"))) {
+            return null;
+        }
+        String table = name("sink.postgres.table", postgres.get("table"), TABLE, "lower-case letters, digits and '_'");
+        Set<String> names = new HashSet<>();
+        List<Column> columns = columns(postgres.get("columns"), names);
+        Optional<PostgresTable.Document> document = postgres.has("document")
+                ? Optional.ofNullable(document(postgres.get("document"), names))
+                : Optional.empty();
+        return errors.isEmpty() ? new PostgresTable(table, columns, document) : null;
+    }
+
+    private List<Column> columns(JsonNode node, Set<String> names) {
+        List<Column> columns = new ArrayList<>();
+        if (node == null || !node.isObject()) {
+            errors.add("sink.postgres.columns: must map columns to fields, as in 'user_id: userId'");
+            return columns;
+        }
+        node.properties().forEach(entry -> {
+            String key = "sink.postgres.columns." + entry.getKey();
+            columnName(key, entry.getKey(), names);
+            JsonNode value = entry.getValue();
+            if (value.isObject()) {
+                if (isMapping(key, value, Set.of("field", "type"))) {
+                    columns.add(
+                            new Column(entry.getKey(), field(key + ".field", value.get("field")), type(key, value)));
+                }
+            } else {
+                columns.add(new Column(entry.getKey(), field(key, value), ColumnType.TEXT));
+            }
+        });
+        return columns;
+    }
+
+    private ColumnType type(String key, JsonNode column) {
+        if (!column.has("type")) {
+            return ColumnType.TEXT;
+        }
+        String name = column.get("type").asText();
+        for (ColumnType type : ColumnType.values()) {
+            if (type.yamlName().equals(name)) {
+                return type;
+            }
+        }
+        errors.add(key + ".type: '" + name + "' is not one of "
+                + Arrays.stream(ColumnType.values()).map(ColumnType::yamlName).collect(Collectors.joining(", ")));
+        return ColumnType.TEXT;
+    }
+
+    private PostgresTable.Document document(JsonNode node, Set<String> names) {
+        String key = "sink.postgres.document";
+        if (node.isTextual()) {
+            columnName(key, node.asText(), names);
+            return new PostgresTable.Document(node.asText(), PostgresTable.Document.Type.JSON);
+        }
+        if (!isMapping(key, node, Set.of("column", "type"))) {
+            return null;
+        }
+        String column = node.path("column").asText();
+        columnName(key + ".column", column, names);
+        String type = node.path("type").asText("json");
+        if (!type.equals("json") && !type.equals("jsonb")) {
+            errors.add(key + ".type: '" + type + "' is not one of json, jsonb");
+            return null;
+        }
+        return new PostgresTable.Document(column, PostgresTable.Document.Type.valueOf(type.toUpperCase(Locale.ROOT)));
+    }
+
+    private void columnName(String key, String name, Set<String> names) {
+        if (!IDENTIFIER.matcher(name).matches()) {
+            errors.add(key + ": '" + name + "' is not a column name of lower-case letters, digits and '_'");
+        } else if (PostgresTable.OWN_COLUMNS.contains(name)) {
+            errors.add(key + ": the column '" + name + "' is filled by the job itself; choose another name");
+        } else if (!names.add(name)) {
+            errors.add(key + ": the column '" + name + "' is filled twice");
+        }
+    }
+
+    private String field(String key, JsonNode node) {
+        if (node == null || !node.isTextual() || node.asText().isEmpty()) {
+            errors.add(key + ": must be the name of a field, a string");
+            return null;
+        }
+        return node.asText();
+    }
+
+    private String name(String key, JsonNode node, Pattern pattern, String allowed) {
+        if (node == null) {
+            errors.add(key + ": missing");
+            return null;
+        }
+        if (!node.isTextual() || !pattern.matcher(node.asText()).matches()) {
+            errors.add(key + ": '" + node.asText() + "' is not a name of " + allowed);
+            return null;
+        }
+        return node.asText();
+    }
+
+    private Duration duration(String key, JsonNode node) {
+        if (node == null) {
+            errors.add(key + ": missing; write a duration such as 7d, 36h, 90m or 30s");
+            return null;
+        }
+        Matcher matcher = DURATION.matcher(node.asText());
+        if (!matcher.matches() || Long.parseLong(matcher.group(1)) == 0) {
+            errors.add(key + ": '" + node.asText() + "' is not a duration; write 7d, 36h, 90m or 30s");
+            return null;
+        }
+        long amount = Long.parseLong(matcher.group(1));
+        return switch (matcher.group(2)) {
+            case "d" -> Duration.ofDays(amount);
+            case "h" -> Duration.ofHours(amount);
+            case "m" -> Duration.ofMinutes(amount);
+            default -> Duration.ofSeconds(amount);
+        };
+    }
+
+    /** Whether the node is a mapping; notes an error where it is not, and one for each key that is not known. */
+    private boolean isMapping(String key, JsonNode node, Set<String> known) {
+        if (node == null || !node.isObject()) {
+            errors.add((key.isEmpty() ? "the file" : key)
+                    + (node == null ? ": missing; " : ": ")
+                    + "must be a mapping with the keys "
+                    + known.stream().sorted().collect(Collectors.joining(", ")));
+            return false;
+        }
+        for (Iterator<String> names = node.fieldNames(); names.hasNext(); ) {
+            String name = names.next();
+            if (!known.contains(name)) {
+                errors.add((key.isEmpty() ? name : key + "." + name) + ": unknown key; known here: "
+                        + known.stream().sorted().collect(Collectors.joining(", ")));
+            }
+        }
+        return true;
+    }
+}
