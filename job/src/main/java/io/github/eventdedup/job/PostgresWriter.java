@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.ScheduledFuture;
 import org.apache.flink.api.common.operators.ProcessingTimeService;
 import org.apache.flink.api.connector.sink2.SinkWriter;
 import org.apache.flink.api.connector.sink2.StatefulSinkWriter;
@@ -56,7 +57,7 @@ final class PostgresWriter implements StatefulSinkWriter<IdentifiedEvent, Postgr
     private final List<IdentifiedEvent> batch = new ArrayList<>(MAX_BATCH_EVENTS);
     private final Set<Fingerprint> fingerprints = new HashSet<>(2 * MAX_BATCH_EVENTS);
     private long batchBytes;
-    private boolean timerSet;
+    private ScheduledFuture<?> timer;
 
     PostgresWriter(
             StreamDefinition stream,
@@ -86,14 +87,13 @@ final class PostgresWriter implements StatefulSinkWriter<IdentifiedEvent, Postgr
         batchBytes += event.source().value().length;
         if (batch.size() >= MAX_BATCH_EVENTS || batchBytes >= MAX_BATCH_BYTES) {
             storeBatch();
-        } else if (!timerSet) {
-            timerSet = true;
-            clock.registerTimer(clock.getCurrentProcessingTime() + LINGER_MILLIS, this::onTimer);
+        } else if (timer == null) {
+            timer = clock.registerTimer(clock.getCurrentProcessingTime() + LINGER_MILLIS, this::onTimer);
         }
     }
 
     private void onTimer(long time) throws IOException, InterruptedException {
-        timerSet = false;
+        timer = null;
         storeBatch();
     }
 
