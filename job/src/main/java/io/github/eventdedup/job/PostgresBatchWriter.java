@@ -26,6 +26,9 @@ final class PostgresBatchWriter implements AutoCloseable {
     private final long windowMillis;
     private final CopyEncoder encoder = new CopyEncoder(INITIAL_BUFFER);
 
+    /** Whether rows are likely to be in the table already, as they are after a recovery: the last batch had some. */
+    private boolean expectKnown = true;
+
     private Connection connection;
     private CopyManager copyManager;
     private PreparedStatement upsert;
@@ -56,9 +59,9 @@ final class PostgresBatchWriter implements AutoCloseable {
             if (connection == null) {
                 connect();
             }
-            stage(events);
-            Outcome outcome = upsert();
+            Outcome outcome = expectKnown ? upsert(events) : insert(events);
             connection.commit();
+            expectKnown = outcome.stored < events.size();
             return outcome;
         } catch (SQLException e) {
             abandon(e);
@@ -81,22 +84,37 @@ final class PostgresBatchWriter implements AutoCloseable {
         upsert.setLong(2, windowMillis);
     }
 
-    private void stage(List<IdentifiedEvent> events) throws SQLException {
+    /** The cheap way: a third less work for the server. Any row that is known fails all of it, and the upsert takes over. */
+    private Outcome insert(List<IdentifiedEvent> events) throws SQLException {
+        try {
+            copy(sql.copyIntoTable(), events);
+            return new Outcome(events.size(), 0);
+        } catch (SQLException e) {
+            if (!SqlErrors.isUniqueViolation(e)) {
+                throw e;
+            }
+            connection.rollback();
+            return upsert(events);
+        }
+    }
+
+    private Outcome upsert(List<IdentifiedEvent> events) throws SQLException {
+        copy(sql.copyIntoStage(), events);
+        try (ResultSet counts = upsert.executeQuery()) {
+            counts.next();
+            return new Outcome(counts.getLong(1), counts.getLong(2));
+        }
+    }
+
+    private void copy(String statement, List<IdentifiedEvent> events) throws SQLException {
         encoder.begin();
         for (IdentifiedEvent event : events) {
             encoder.putRow(event, table);
         }
         encoder.end();
-        CopyIn copy = copyManager.copyIn(sql.copy());
+        CopyIn copy = copyManager.copyIn(statement);
         copy.writeToCopy(encoder.bytes(), 0, encoder.length());
         copy.endCopy();
-    }
-
-    private Outcome upsert() throws SQLException {
-        try (ResultSet counts = upsert.executeQuery()) {
-            counts.next();
-            return new Outcome(counts.getLong(1), counts.getLong(2));
-        }
     }
 
     /** After a refusal the connection is still good; after anything else a new one is made. */

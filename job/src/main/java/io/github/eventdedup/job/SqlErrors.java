@@ -21,11 +21,18 @@ final class SqlErrors {
     /** A standby that is not promoted yet takes connections, but no writes. */
     private static final String READ_ONLY = "25006";
 
+    private static final String UNIQUE_VIOLATION = "23505";
+
     private SqlErrors() {}
 
     /** Whether the same row would be refused again, however often it is sent. */
     static boolean isRefusal(SQLException e) {
         return REFUSAL_CLASSES.contains(stateClass(e));
+    }
+
+    /** Whether a row is in the table already. */
+    static boolean isUniqueViolation(SQLException e) {
+        return UNIQUE_VIOLATION.equals(e.getSQLState());
     }
 
     /** Whether it is worth waiting and trying again. */

@@ -7,8 +7,8 @@ import java.util.List;
 import java.util.stream.Collectors;
 
 /**
- * The statements that store a batch: COPY into a temporary table, then one upsert from there. Twice the work of a plain
- * COPY into the table, but that would fail on the first row that is there already.
+ * The statements that store a batch. Where all rows are new, COPY into the table does it. It fails on the first row that
+ * is there already; then the way is COPY into a temporary table and one upsert from there.
  *
  * <p>Names come from the stream definition, which allows lower-case identifiers only; they are quoted here all the same,
  * because some of those are reserved words.
@@ -63,8 +63,16 @@ final class UpsertSql {
         return statements;
     }
 
-    String copy() {
-        return "COPY " + STAGE + " (" + String.join(", ", columns) + ") FROM STDIN (FORMAT binary)";
+    String copyIntoTable() {
+        return copyInto(table);
+    }
+
+    String copyIntoStage() {
+        return copyInto(STAGE);
+    }
+
+    private String copyInto(String target) {
+        return "COPY " + target + " (" + String.join(", ", columns) + ") FROM STDIN (FORMAT binary)";
     }
 
     /**
