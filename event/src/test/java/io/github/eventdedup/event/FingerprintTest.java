@@ -3,6 +3,10 @@ package io.github.eventdedup.event;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.ByteArrayOutputStream;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
 import java.util.HexFormat;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -22,6 +26,20 @@ class FingerprintTest {
                 .hasToString("ec05133e239fcee7980990b166d1f9a71345bb97fcfb90230eaa6cfc41cbf4f0");
         assertThat(new FingerprintFunction("user-logins").apply(List.of("621")))
                 .hasToString("5c88813dedf461f6a70c1aa82fc81ed46fccd58c4dbfd44de5cb6aefa388b462");
+    }
+
+    /** The vectors are short; here every byte of a length counts. */
+    @Test
+    void hashesLengthsOfFourBytes() throws Exception {
+        String text = "é".repeat(0x00812345);
+        ByteArrayOutputStream hashed = new ByteArrayOutputStream();
+        for (String part : List.of("view-events", text)) {
+            byte[] utf8 = part.getBytes(StandardCharsets.UTF_8);
+            hashed.writeBytes(ByteBuffer.allocate(4).putInt(utf8.length).array());
+            hashed.writeBytes(utf8);
+        }
+        assertThat(viewEvents.apply(List.of(text)).bytes())
+                .isEqualTo(MessageDigest.getInstance("SHA-256").digest(hashed.toByteArray()));
     }
 
     @Test
