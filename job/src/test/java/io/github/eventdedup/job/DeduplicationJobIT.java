@@ -4,11 +4,19 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.event.InvalidEventException;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.servers.KafkaServer;
 import io.github.eventdedup.servers.PostgresServer;
+import java.io.IOException;
+import java.net.URI;
+import java.net.URLEncoder;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -19,17 +27,15 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
 import org.apache.flink.api.common.JobID;
 import org.apache.flink.api.common.JobStatus;
 import org.apache.flink.configuration.Configuration;
-import org.apache.flink.metrics.Counter;
-import org.apache.flink.metrics.Gauge;
-import org.apache.flink.metrics.Metric;
 import org.apache.flink.runtime.minicluster.MiniCluster;
 import org.apache.flink.runtime.minicluster.MiniClusterConfiguration;
-import org.apache.flink.runtime.testutils.InMemoryReporter;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.flink.util.IOUtils;
 import org.apache.kafka.clients.admin.Admin;
@@ -53,6 +59,8 @@ import org.junit.jupiter.api.io.TempDir;
 class DeduplicationJobIT {
 
     private static final Duration PATIENCE = Duration.ofMinutes(2);
+    private static final HttpClient HTTP = HttpClient.newHttpClient();
+    private static final ObjectMapper JSON = new ObjectMapper();
     private static final int PARTITIONS = 4;
     private static final int DISTINCT_SAMPLES = 152;
 
@@ -62,13 +70,13 @@ class DeduplicationJobIT {
     private static KafkaServer kafka;
     private static PostgresServer postgres;
     private static PostgresLogin login;
-    private static InMemoryReporter metrics;
     private static MiniCluster flink;
 
     private StreamDefinition stream;
     private EventReader reader;
     private KafkaProducer<byte[], byte[]> producer;
     private JobID job;
+    private final List<Future<?>> sent = new ArrayList<>();
 
     @BeforeAll
     static void startServers() throws Exception {
@@ -77,9 +85,8 @@ class DeduplicationJobIT {
         postgres = new PostgresServer(directory.resolve("postgres"), Fixtures.freePort());
         postgres.start();
         login = new PostgresLogin(postgres.jdbcUrl(), PostgresServer.USER);
-        metrics = InMemoryReporter.create();
         flink = new MiniCluster(new MiniClusterConfiguration.Builder()
-                .setConfiguration(metrics.addToConfiguration(Configuration.fromMap(Map.of(
+                .setConfiguration(Configuration.fromMap(Map.of(
                         "execution.checkpointing.interval", "500ms",
                         "execution.checkpointing.dir",
                                 directory.resolve("checkpoints").toUri().toString(),
@@ -87,9 +94,10 @@ class DeduplicationJobIT {
                         "restart-strategy.type", "fixed-delay",
                         "restart-strategy.fixed-delay.attempts", "100",
                         "restart-strategy.fixed-delay.delay", "100ms",
+                        "metrics.fetcher.update-interval", "100",
                         "jobmanager.bind-host", "127.0.0.1",
                         "taskmanager.bind-host", "127.0.0.1",
-                        "rest.bind-address", "127.0.0.1"))))
+                        "rest.bind-address", "127.0.0.1")))
                 .withRandomPorts()
                 .setNumTaskManagers(1)
                 .setNumSlotsPerTaskManager(2)
@@ -235,8 +243,11 @@ class DeduplicationJobIT {
     private record Counts(long received, long unique, long duplicate, long deadLettered, long refused, long escapes) {}
 
     /** Waits until the job has counted this, and compares it with every place that events end in. */
-    private void awaitCounts(Counts expected) {
-        producer.flush();
+    private void awaitCounts(Counts expected) throws Exception {
+        for (Future<?> record : sent) {
+            record.get();
+        }
+        assertThat(recordsInRawTopic()).isEqualTo(expected.received());
         await().atMost(PATIENCE).untilAsserted(() -> assertThat(counts()).isEqualTo(expected));
         await().atMost(PATIENCE).untilAsserted(() -> {
             assertThat(Fixtures.row(login, "SELECT count(*), coalesce(sum(escapes), 0) FROM view_events"))
@@ -244,7 +255,7 @@ class DeduplicationJobIT {
             assertThat(read(stream.duplicatesTopic())).hasSize((int) expected.duplicate());
             assertThat(read(stream.deadLettersTopic())).hasSize((int) (expected.deadLettered() + expected.refused()));
         });
-        assertThat(recordsInRawTopic())
+        assertThat(expected.received())
                 .as("records in the topic = stored + duplicates + dead letters")
                 .isEqualTo((expected.unique() - expected.refused())
                         + expected.duplicate()
@@ -262,21 +273,37 @@ class DeduplicationJobIT {
                 count("escapes"));
     }
 
+    /** The sum over all subtasks of all operators, as the web UI's REST interface knows it. */
     private long count(String name) {
-        return metrics.getMetricsByIdentifiers(job).entrySet().stream()
-                .filter(entry -> entry.getKey().endsWith(".stream." + stream.stream() + "." + name))
-                .mapToLong(entry -> ((Counter) entry.getValue()).getCount())
-                .sum();
+        long sum = 0;
+        for (JsonNode vertex : rest("").path("vertices")) {
+            String metrics = "/vertices/" + vertex.path("id").asText() + "/subtasks/metrics";
+            for (JsonNode metric : rest(metrics)) {
+                String id = metric.path("id").asText();
+                if (id.endsWith(".stream." + stream.stream() + "." + name)) {
+                    sum += rest(metrics + "?agg=sum&get=" + URLEncoder.encode(id, UTF_8))
+                            .path(0)
+                            .path("sum")
+                            .asLong();
+                }
+            }
+        }
+        return sum;
     }
 
     private long restarts() {
-        return metrics.findMetrics(job, ".*numRestarts").values().stream()
-                .mapToLong(DeduplicationJobIT::gauge)
-                .sum();
+        return rest("/metrics?get=numRestarts").path(0).path("value").asLong(-1);
     }
 
-    private static long gauge(Metric metric) {
-        return ((Number) ((Gauge<?>) metric).getValue()).longValue();
+    private JsonNode rest(String path) {
+        try {
+            URI uri = flink.getRestAddress().get().resolve("/jobs/" + job + path);
+            HttpResponse<byte[]> response =
+                    HTTP.send(HttpRequest.newBuilder(uri).build(), HttpResponse.BodyHandlers.ofByteArray());
+            return JSON.readTree(response.body());
+        } catch (IOException | InterruptedException | ExecutionException e) {
+            throw new AssertionError("Flink's REST interface does not answer", e);
+        }
     }
 
     private void sendTwiceShuffled() throws Exception {
@@ -296,7 +323,7 @@ class DeduplicationJobIT {
     }
 
     private void send(byte[] key, byte[] value) {
-        var unused = producer.send(new ProducerRecord<>(stream.stream(), key, value));
+        sent.add(producer.send(new ProducerRecord<>(stream.stream(), key, value)));
     }
 
     private long recordsInRawTopic() {
