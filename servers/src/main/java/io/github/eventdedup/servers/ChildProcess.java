@@ -1,0 +1,156 @@
+package io.github.eventdedup.servers;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Objects;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
+
+/**
+ * One process started by this JVM, its output in a log file, that can be started again after it has ended. Methods may
+ * be called by any thread; starting and stopping exclude each other, {@link #kill} never waits for either.
+ */
+public final class ChildProcess {
+
+    private static final long LOG_LIMIT_BYTES = 16L << 20;
+    private static final Duration POLL = Duration.ofMillis(100);
+
+    /** Processes that must not outlive this JVM. kill -9 of the JVM is beyond help: the next start deals with those. */
+    private static final Set<Process> BOUND = ConcurrentHashMap.newKeySet();
+
+    static {
+        Runtime.getRuntime()
+                .addShutdownHook(new Thread(() -> BOUND.forEach(Process::destroyForcibly), "kill-children"));
+    }
+
+    private final String name;
+    private final Path log;
+    private final boolean bound;
+    private volatile Process process;
+
+    /**
+     * @param name what messages call it
+     * @param log where its output goes, appended; a long one is put aside as {@code <log>.1} at the next start
+     * @param bound whether the process is killed when this JVM exits; otherwise the caller sees to its end
+     */
+    public ChildProcess(String name, Path log, boolean bound) {
+        this.name = name;
+        this.log = log;
+        this.bound = bound;
+    }
+
+    /**
+     * Spawns the process, without waiting until it can do anything.
+     *
+     * @param builder the command, its directory and its environment; the output is redirected here
+     * @throws IllegalStateException where it runs already
+     * @throws ServerException where the operating system cannot run the command
+     */
+    public synchronized void start(ProcessBuilder builder) {
+        if (isAlive()) {
+            throw new IllegalStateException(name + " runs already, pid " + process.pid());
+        }
+        try {
+            Files.createDirectories(log.toAbsolutePath().getParent());
+            if (Files.exists(log) && Files.size(log) > LOG_LIMIT_BYTES) {
+                Files.move(log, log.resolveSibling(log.getFileName() + ".1"), StandardCopyOption.REPLACE_EXISTING);
+            }
+            process = builder.redirectErrorStream(true)
+                    .redirectInput(
+                            ProcessBuilder.Redirect.from(Path.of("/dev/null").toFile()))
+                    .redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile()))
+                    .start();
+        } catch (IOException e) {
+            throw new ServerException(name + " cannot be run: " + e.getMessage(), e);
+        }
+        if (bound) {
+            BOUND.removeIf(ended -> !ended.isAlive());
+            BOUND.add(process);
+        }
+    }
+
+    /**
+     * Waits until the probe says yes.
+     *
+     * @throws ServerException where the process ends first, or the time is up (the process is left as it is then)
+     */
+    public void awaitReady(Duration timeout, BooleanSupplier ready) {
+        Process awaited = process();
+        Instant deadline = Instant.now().plus(timeout);
+        while (!ready.getAsBoolean()) {
+            if (!awaited.isAlive()) {
+                throw new ServerException(
+                        name + " ended with status " + awaited.exitValue() + " while starting; see " + log);
+            }
+            if (Instant.now().isAfter(deadline)) {
+                throw new ServerException(
+                        name + " did not become ready within " + timeout.toSeconds() + " s; see " + log);
+            }
+            pause(POLL);
+        }
+    }
+
+    /** The process started last, which may have ended. */
+    public Process process() {
+        return Objects.requireNonNull(process, () -> name + " was never started");
+    }
+
+    /** Whether the process runs. */
+    public boolean isAlive() {
+        Process current = process;
+        return current != null && current.isAlive();
+    }
+
+    /** Where the output goes. */
+    public Path log() {
+        return log;
+    }
+
+    /** Ends the process as {@code kill -9} does, and returns when it has ended. Does nothing where none runs. */
+    public void kill() {
+        Process current = process;
+        if (current != null) {
+            current.destroyForcibly();
+            awaitEnd(current, Duration.ofSeconds(30));
+        }
+    }
+
+    /** Asks the process to end (SIGTERM), and kills it where it has not ended in time. */
+    public void stop(Duration patience) {
+        stop(patience, Process::destroy);
+    }
+
+    synchronized void stop(Duration patience, Consumer<Process> ask) {
+        if (isAlive()) {
+            ask.accept(process);
+            if (!awaitEnd(process, patience)) {
+                kill();
+            }
+        }
+    }
+
+    private static boolean awaitEnd(Process process, Duration patience) {
+        try {
+            return process.waitFor(patience.toMillis(), TimeUnit.MILLISECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return false;
+        }
+    }
+
+    static void pause(Duration duration) {
+        try {
+            Thread.sleep(duration.toMillis());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new ServerException("interrupted while starting", e);
+        }
+    }
+}
