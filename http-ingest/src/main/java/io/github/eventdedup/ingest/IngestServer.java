@@ -7,6 +7,7 @@ import io.javalin.Javalin;
 import io.javalin.compression.CompressionStrategy;
 import io.javalin.config.JavalinConfig;
 import io.javalin.http.Context;
+import io.javalin.http.HttpResponseException;
 import io.javalin.http.MethodNotAllowedResponse;
 import io.javalin.router.EndpointNotFound;
 import io.javalin.util.JavalinException;
@@ -90,7 +91,8 @@ final class IngestServer implements AutoCloseable {
         config.startup.showOldJavalinVersionWarning = false;
         config.startup.startupWatcherEnabled = false;
         config.http.prefer405over404 = true;
-        config.http.defaultContentType = JSON;
+        // Where an answer starts out as JSON, Jetty adds a charset to the type of the problem that replaces it.
+        config.http.defaultContentType = Problem.CONTENT_TYPE;
         // The answers are shorter than what compressing them would add.
         config.http.compressionStrategy = CompressionStrategy.NONE;
         config.jetty.threadPool = threads;
@@ -104,9 +106,11 @@ final class IngestServer implements AutoCloseable {
         config.routes.post(LEGACY_PATH, context -> ingest(context, LEGACY_STREAM, true));
         config.routes.post(
                 "/v1/streams/{stream}/events", context -> ingest(context, context.pathParam("stream"), false));
-        config.routes.get("/health/live", context -> context.result("{\"status\":\"live\"}"));
+        config.routes.get("/health/live", context -> answer(context, HttpStatus.OK_200, "{\"status\":\"live\"}"));
         config.routes.get("/health/ready", this::ready);
         config.routes.exception(Exception.class, IngestServer::answerFailure);
+        // Javalin has a handler of its own for these, which is no problem+json.
+        config.routes.exception(HttpResponseException.class, IngestServer::answerFailure);
         config.routes.error(
                 HttpStatus.REQUEST_TIMEOUT_408,
                 context -> answer(
@@ -139,7 +143,12 @@ final class IngestServer implements AutoCloseable {
         context.future(() -> RequestBody.read(context.req(), EventReader.MAX_EVENT_BYTES)
                 .thenCompose(body -> publish(stream, reader, body))
                 // Kafka's thread must not write to a client: one that does not read its answers would hold up all.
-                .thenAcceptAsync(fingerprint -> answerAccepted(context, fingerprint), threads));
+                .thenAcceptAsync(
+                        fingerprint -> answer(
+                                context,
+                                HttpStatus.ACCEPTED_202,
+                                "{\"status\":\"accepted\",\"fingerprint\":\"" + fingerprint + "\"}"),
+                        threads));
     }
 
     private CompletableFuture<Fingerprint> publish(String stream, EventReader reader, byte[] body) {
@@ -190,12 +199,11 @@ final class IngestServer implements AutoCloseable {
         watch.obstacle().ifPresent(reason -> {
             throw Problem.unavailable(reason);
         });
-        context.result("{\"status\":\"ready\"}");
+        answer(context, HttpStatus.OK_200, "{\"status\":\"ready\"}");
     }
 
-    private static void answerAccepted(Context context, Fingerprint fingerprint) {
-        String json = "{\"status\":\"accepted\",\"fingerprint\":\"" + fingerprint + "\"}";
-        context.status(HttpStatus.ACCEPTED_202).result(json.getBytes(StandardCharsets.UTF_8));
+    private static void answer(Context context, int status, String json) {
+        context.status(status).contentType(JSON).result(json.getBytes(StandardCharsets.UTF_8));
     }
 
     private static void answerFailure(Exception failure, Context context) {
@@ -211,6 +219,8 @@ final class IngestServer implements AutoCloseable {
             String allowed = String.join(", ", refused.getDetails().values());
             context.header("Allow", allowed);
             answer(context, new Problem(HttpStatus.METHOD_NOT_ALLOWED_405, "the method here is " + allowed));
+        } else if (failure instanceof HttpResponseException refused) {
+            answer(context, new Problem(refused.getStatus(), refused.getMessage()));
         } else if (failure instanceof HttpException refused) {
             // Found out by the web server while it read the body, such as a chunk without a length.
             answer(context, new Problem(refused.getCode(), "the request is broken: " + refused.getReason()));
