@@ -108,6 +108,8 @@ final class IngestServer implements AutoCloseable {
                 "/v1/streams/{stream}/events", context -> ingest(context, context.pathParam("stream"), false));
         config.routes.get("/health/live", context -> answer(context, HttpStatus.OK_200, "{\"status\":\"live\"}"));
         config.routes.get("/health/ready", this::ready);
+        // Without this Javalin would answer a HEAD with 200 in any case.
+        config.routes.head("/health/ready", this::ready);
         config.routes.exception(Exception.class, IngestServer::answerFailure);
         // Javalin has a handler of its own for these, which is no problem+json.
         config.routes.exception(HttpResponseException.class, IngestServer::answerFailure);

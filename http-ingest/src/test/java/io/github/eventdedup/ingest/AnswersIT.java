@@ -287,6 +287,7 @@ class AnswersIT {
             assertThat(answer.body()).isEqualTo("{\"status\":\"live\"}");
         });
         assertThat(get("/health/ready").body()).isEqualTo("{\"status\":\"ready\"}");
+        assertThat(RawClient.head(ingest.port(), "/health/ready")).isEqualTo(200);
     }
 
     private static Answer get(String path) throws IOException {

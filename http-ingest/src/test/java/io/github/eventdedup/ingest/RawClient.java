@@ -45,6 +45,14 @@ final class RawClient implements AutoCloseable {
         return request(port, "GET " + path + " HTTP/1.1\r\n", new byte[0]);
     }
 
+    /** The answer's status; to a HEAD comes no body, whatever length is declared. */
+    static int head(int port, String path) throws IOException {
+        try (RawClient client = new RawClient(port)) {
+            client.send("HEAD " + path + " HTTP/1.1\r\n", new byte[0]);
+            return client.readStatus();
+        }
+    }
+
     static Answer post(int port, String path, String json) throws IOException {
         try (RawClient client = new RawClient(port)) {
             return client.post(path, json.getBytes(StandardCharsets.UTF_8));
@@ -78,7 +86,7 @@ final class RawClient implements AutoCloseable {
 
     /** @throws EOFException where the connection ends before the answer does */
     Answer read() throws IOException {
-        int status = Integer.parseInt(line().split(" ", 3)[1]);
+        int status = readStatus();
         Map<String, String> headers = new HashMap<>();
         for (String line = line(); !line.isEmpty(); line = line()) {
             int colon = line.indexOf(':');
@@ -92,6 +100,10 @@ final class RawClient implements AutoCloseable {
             throw new EOFException("the answer ended early");
         }
         return new Answer(status, headers, new String(body, StandardCharsets.UTF_8));
+    }
+
+    private int readStatus() throws IOException {
+        return Integer.parseInt(line().split(" ", 3)[1]);
     }
 
     private String line() throws IOException {
