@@ -261,7 +261,6 @@ public final class PostgresServer implements AutoCloseable {
                 max_wal_size = 4GB
                 checkpoint_timeout = 15min
                 checkpoint_completion_target = 0.9
-                wal_compression = pglz
 
                 log_timezone = 'UTC'
                 timezone = 'UTC'
