@@ -63,6 +63,8 @@ final class Dedup implements Runnable {
 
     public static void main(String[] arguments) {
         CommandLine line = new CommandLine(new Dedup());
+        // What is not ours there is Flink's, options and all.
+        line.getSubcommands().get("flink").setUnmatchedOptionsArePositionalParams(true);
         line.setExecutionExceptionHandler((e, command, parsed) -> {
             if (e instanceof LocalException || e instanceof ServerException) {
                 System.err.println(e.getMessage());
@@ -79,7 +81,9 @@ final class Dedup implements Runnable {
         spec.commandLine().usage(System.out);
     }
 
-    @Command(description = "Start everything, or carry on where the last stop was. Ctrl-C stops it again.")
+    @Command(
+            mixinStandardHelpOptions = true,
+            description = "Start everything, or carry on where the last stop was. Ctrl-C stops it again.")
     int up(
             @Mixin Place place,
             @Option(names = "--detach", description = "return when it is ready, and leave it running") boolean detach,
@@ -162,17 +166,16 @@ final class Dedup implements Runnable {
         return 0;
     }
 
-    @Command(description = "Show every process and what each stream's job has counted.")
+    @Command(
+            mixinStandardHelpOptions = true,
+            description = "Show every process and what each stream's job has counted.")
     int status(@Mixin Place place, @Option(names = "--json", description = "for programs, on one line") boolean json) {
         Status status = Status.of(place.layout());
         System.out.print(json ? status.json() + System.lineSeparator() : status.table());
         return 0;
     }
 
-    @Command(
-            description = "Flink's own command line on this cluster, such as: flink list, flink savepoint JOB.",
-            // What follows is Flink's, options and all.
-            addMethodSubcommands = false)
+    @Command(description = "Flink's own command line on this cluster, such as: flink list, flink savepoint JOB.")
     int flink(@Mixin Place place, @Parameters(arity = "0..*", paramLabel = "ARGUMENT") List<String> arguments)
             throws IOException, InterruptedException {
         List<String> forFlink = arguments == null ? List.of("--help") : arguments;

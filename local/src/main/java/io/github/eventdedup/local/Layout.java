@@ -132,7 +132,8 @@ record Layout(Path home, Path data, int portOffset) {
                   Flink UI    http://127.0.0.1:%2$d
                   Kafka       %3$s
                   Postgres    postgresql://%4$s:%5$s@127.0.0.1:%6$d/%7$s
-                  data, logs  %8$s""".formatted(
+                  data, logs  %8$s
+                """.formatted(
                         ingestPort(),
                         flinkPort(),
                         kafkaBootstrapServers(),

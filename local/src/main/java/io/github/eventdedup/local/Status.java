@@ -4,6 +4,7 @@ import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -16,6 +17,8 @@ import java.util.Optional;
  */
 @JsonInclude(JsonInclude.Include.ALWAYS)
 record Status(List<ProcessStatus> processes, List<JobStatus> jobs) {
+
+    private static final Duration METRICS_PAUSE = Duration.ofMillis(500);
 
     /**
      * @param pid null where it does not run
@@ -54,9 +57,16 @@ record Status(List<ProcessStatus> processes, List<JobStatus> jobs) {
         RunState runState = new RunState(layout.run());
         LocalSystem system = new LocalSystem(layout, runState);
         FlinkRest flink = new FlinkRest(layout.flinkPort());
-        return new Status(
-                system.parts().stream().map(part -> process(part, runState)).toList(),
-                system.jobs.stream().map(job -> job(job.stream(), flink)).toList());
+        // The JobManager fetches metrics when somebody asks, and answers with what it had before: ask twice.
+        jobs(system, flink);
+        List<ProcessStatus> processes =
+                system.parts().stream().map(part -> process(part, runState)).toList();
+        FlinkRest.sleep(METRICS_PAUSE);
+        return new Status(processes, jobs(system, flink));
+    }
+
+    private static List<JobStatus> jobs(LocalSystem system, FlinkRest flink) {
+        return system.jobs.stream().map(job -> job(job.stream(), flink)).toList();
     }
 
     private static ProcessStatus process(Part part, RunState runState) {

@@ -9,7 +9,6 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collections;
-import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -48,6 +47,7 @@ final class Supervisor {
         return thread;
     });
     private volatile boolean stopping;
+    private volatile boolean failed;
 
     Supervisor(Layout layout, PrintStream out) {
         this.layout = layout;
@@ -81,10 +81,16 @@ final class Supervisor {
         if (fresh) {
             system.jobs.forEach(StreamJob::startFresh);
         }
-        start();
+        try {
+            start();
+        } catch (RuntimeException e) {
+            // What went wrong is the one thing to say.
+            failed = true;
+            throw e;
+        }
         out.println();
         out.println("Ready after " + seconds() + " s.");
-        out.println(layout.addresses());
+        out.print(layout.addresses());
         out.println("""
 
                   try  curl -i -H 'Content-Type: application/json' http://127.0.0.1:%d/api-fast/view-event -d \
@@ -288,10 +294,7 @@ final class Supervisor {
 
     private void checkPorts() {
         Map<Integer, String> wanted = new LinkedHashMap<>();
-        system.parts().stream()
-                .filter(part -> part.port() != 0)
-                .sorted(Comparator.comparing(Part::port).reversed())
-                .forEach(part -> wanted.put(part.port(), part.name()));
+        system.parts().stream().filter(part -> part.port() != 0).forEach(part -> wanted.put(part.port(), part.name()));
         wanted.put(layout.flinkRpcPort(), system.jobManager.name());
         wanted.forEach((port, name) -> {
             try (ServerSocket socket = new ServerSocket(port, 1, InetAddress.getLoopbackAddress())) {
@@ -314,6 +317,9 @@ final class Supervisor {
     }
 
     private synchronized void say(String line) {
+        if (failed) {
+            return;
+        }
         out.printf("%4d s  %s%n", seconds(), line);
         out.flush();
     }
