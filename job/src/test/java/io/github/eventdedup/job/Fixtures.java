@@ -8,6 +8,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.ArrayList;
@@ -44,10 +45,34 @@ final class Fixtures {
         return records;
     }
 
+    /** A small valid event. */
+    static String viewEvent(String user, String name) {
+        return """
+                {"userId":"%s","content_id":"1","event_name":"%s","event_datetime":"2025-05-01T00:00:00Z","sid":"1"}""".formatted(user, name);
+    }
+
     static void createTable(PostgresLogin login) throws IOException, SQLException {
+        execute(login, Files.readString(ROOT.resolve("sql/postgres/001-view-events.sql")));
+    }
+
+    static void execute(PostgresLogin login, String statements) throws SQLException {
         try (Connection connection = login.connect();
                 Statement statement = connection.createStatement()) {
-            statement.execute(Files.readString(ROOT.resolve("sql/postgres/001-view-events.sql")));
+            statement.execute(statements);
+        }
+    }
+
+    /** The only row of a query, as text. */
+    static List<String> row(PostgresLogin login, String query) throws SQLException {
+        try (Connection connection = login.connect();
+                Statement statement = connection.createStatement();
+                ResultSet rows = statement.executeQuery(query)) {
+            rows.next();
+            List<String> row = new ArrayList<>();
+            for (int i = 1; i <= rows.getMetaData().getColumnCount(); i++) {
+                row.add(rows.getString(i));
+            }
+            return row;
         }
     }
 
