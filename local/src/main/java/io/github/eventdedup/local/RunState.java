@@ -7,7 +7,6 @@ import com.fasterxml.jackson.datatype.jsr310.JavaTimeModule;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -17,6 +16,8 @@ import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 
 /**
  * Which processes run, on disk: for other commands, and for the next start when the supervisor was killed. A process is
@@ -35,6 +36,9 @@ final class RunState {
             .registerModule(new JavaTimeModule())
             .disable(SerializationFeature.WRITE_DATES_AS_TIMESTAMPS);
 
+    /** Keeps them from the garbage collector, which would close the channels and with them release the locks. */
+    private static final Queue<FileChannel> LOCKS = new ConcurrentLinkedQueue<>();
+
     private final Path directory;
 
     RunState(Path directory) {
@@ -48,15 +52,13 @@ final class RunState {
      *
      * @return whether it was free
      */
-    // The lock lives as long as the channel, which is left open on purpose.
-    @SuppressWarnings("resource")
     boolean lock() {
         try {
             Files.createDirectories(directory);
             FileChannel channel =
                     FileChannel.open(directory.resolve("lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
-            FileLock lock = channel.tryLock();
-            return lock != null;
+            LOCKS.add(channel);
+            return channel.tryLock() != null;
         } catch (IOException e) {
             throw new LocalException("cannot use the data directory " + directory.getParent() + ": " + e, e);
         }

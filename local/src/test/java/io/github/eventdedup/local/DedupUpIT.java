@@ -46,7 +46,7 @@ class DedupUpIT {
     private final long seed = System.nanoTime();
 
     @TempDir
-    private Path directory;
+    private static Path directory;
 
     private DedupCommand dedup;
     private Clients clients;
