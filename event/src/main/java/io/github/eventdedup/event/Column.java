@@ -1,5 +1,7 @@
 package io.github.eventdedup.event;
 
+import java.io.Serializable;
+
 /**
  * A column that is filled from a field of the event.
  *
@@ -7,4 +9,4 @@ package io.github.eventdedup.event;
  * @param field the top-level field of the JSON object
  * @param type what the column holds
  */
-public record Column(String name, String field, ColumnType type) {}
+public record Column(String name, String field, ColumnType type) implements Serializable {}

@@ -1,7 +1,7 @@
 package io.github.eventdedup.event;
 
+import java.io.Serializable;
 import java.util.List;
-import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -9,9 +9,9 @@ import java.util.Set;
  *
  * @param name the table, {@code name} or {@code schema.name}
  * @param columns the columns filled from fields, in the order declared
- * @param document the column that keeps the whole event, if there is one
+ * @param document the column that keeps the whole event, or null where none does
  */
-public record PostgresTable(String name, List<Column> columns, Optional<Document> document) {
+public record PostgresTable(String name, List<Column> columns, Document document) implements Serializable {
 
     /** The columns every table has, which the job fills and no field may be mapped to. */
     public static final Set<String> OWN_COLUMNS =
@@ -28,7 +28,7 @@ public record PostgresTable(String name, List<Column> columns, Optional<Document
      * @param column its name
      * @param type {@code json}, which keeps the bytes as they were sent, or {@code jsonb}
      */
-    public record Document(String column, Type type) {
+    public record Document(String column, Type type) implements Serializable {
 
         /** The Postgres type of a document column. */
         public enum Type {

@@ -1,6 +1,7 @@
 package io.github.eventdedup.event;
 
 import java.io.IOException;
+import java.io.Serializable;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -17,7 +18,8 @@ import java.util.List;
  * @param table where unique events are stored
  */
 public record StreamDefinition(
-        String stream, List<String> fingerprint, Duration window, Duration ttlSlack, PostgresTable table) {
+        String stream, List<String> fingerprint, Duration window, Duration ttlSlack, PostgresTable table)
+        implements Serializable {
 
     /** Takes an unmodifiable copy of the fingerprint fields. */
     public StreamDefinition {

@@ -14,7 +14,6 @@ import java.util.HashSet;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
-import java.util.Optional;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -107,9 +106,7 @@ final class StreamDefinitionParser {
         String table = name("sink.postgres.table", postgres.get("table"), TABLE, "lower-case letters, digits and '_'");
         Set<String> names = new HashSet<>();
         List<Column> columns = columns(postgres.get("columns"), names);
-        Optional<PostgresTable.Document> document = postgres.has("document")
-                ? Optional.ofNullable(document(postgres.get("document"), names))
-                : Optional.empty();
+        PostgresTable.Document document = postgres.has("document") ? document(postgres.get("document"), names) : null;
         return errors.isEmpty() ? new PostgresTable(table, columns, document) : null;
     }
 

@@ -56,7 +56,10 @@ public final class PostgresServer implements AutoCloseable {
      * @param port on 127.0.0.1
      */
     public PostgresServer(Path directory, int port) {
-        this(directory, port, new ChildProcess("postgres", directory.resolve("postgres.log"), true));
+        this(
+                directory,
+                port,
+                new ChildProcess("postgres", directory.resolve("postgres.log"), ChildProcess::killAtExit));
     }
 
     /** A server that runs as the given child. */
@@ -258,7 +261,6 @@ public final class PostgresServer implements AutoCloseable {
                 max_wal_size = 4GB
                 checkpoint_timeout = 15min
                 checkpoint_completion_target = 0.9
-                wal_compression = pglz
 
                 log_timezone = 'UTC'
                 timezone = 'UTC'

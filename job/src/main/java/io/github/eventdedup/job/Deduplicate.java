@@ -1,0 +1,87 @@
+package io.github.eventdedup.job;
+
+import io.github.eventdedup.event.Fingerprint;
+import io.github.eventdedup.event.StreamDefinition;
+import java.time.Duration;
+import org.apache.flink.api.common.state.StateTtlConfig;
+import org.apache.flink.api.common.state.ValueState;
+import org.apache.flink.api.common.state.ValueStateDescriptor;
+import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.metrics.MetricGroup;
+import org.apache.flink.runtime.state.FunctionInitializationContext;
+import org.apache.flink.runtime.state.FunctionSnapshotContext;
+import org.apache.flink.streaming.api.checkpoint.CheckpointedFunction;
+import org.apache.flink.streaming.api.functions.KeyedProcessFunction;
+import org.apache.flink.util.Collector;
+import org.apache.flink.util.OutputTag;
+
+/**
+ * Lets the first event of each fingerprint through and puts later ones within the window aside. The decision is {@link
+ * DeduplicationWindow}'s; this operator keeps its memory, one time per fingerprint.
+ */
+final class Deduplicate extends KeyedProcessFunction<Fingerprint, IdentifiedEvent, IdentifiedEvent>
+        implements CheckpointedFunction {
+
+    private static final long serialVersionUID = 1L;
+
+    static final OutputTag<IdentifiedEvent> DUPLICATES = new OutputTag<>("duplicates", ImmutableType.IDENTIFIED_EVENT);
+
+    private final String stream;
+    private final DeduplicationWindow window;
+    private final StateTtlConfig timeToLive;
+
+    private transient ValueState<Long> firstSeen;
+    private transient CheckpointedCounter unique;
+    private transient CheckpointedCounter duplicate;
+
+    Deduplicate(StreamDefinition stream) {
+        this.stream = stream.stream();
+        window = new DeduplicationWindow(stream.window());
+        timeToLive = timeToLive(stream.window().plus(stream.ttlSlack()));
+    }
+
+    /**
+     * Time to live only collects garbage: its clock runs on while the job is down, the window's does not. What has
+     * expired but is still there is therefore used, since it makes the decision right where it would else be wrong.
+     */
+    private static StateTtlConfig timeToLive(Duration duration) {
+        return StateTtlConfig.newBuilder(duration)
+                .updateTtlOnCreateAndWrite()
+                .returnExpiredIfNotCleanedUp()
+                // The clock is asked anew after so many entries. Files are compacted after a day even where nothing is
+                // written to them: Flink's default of 30 days would keep what a 7 day window no longer needs.
+                .cleanupInRocksdbCompactFilter(1000, Duration.ofDays(1))
+                .build();
+    }
+
+    @Override
+    public void initializeState(FunctionInitializationContext context) throws Exception {
+        ValueStateDescriptor<Long> descriptor = new ValueStateDescriptor<>("first-seen", Types.LONG);
+        descriptor.enableTimeToLive(timeToLive);
+        firstSeen = context.getKeyedStateStore().getState(descriptor);
+        MetricGroup metrics = getRuntimeContext().getMetricGroup().addGroup("stream", stream);
+        unique = new CheckpointedCounter("unique", metrics, context);
+        duplicate = new CheckpointedCounter("duplicate", metrics, context);
+    }
+
+    @Override
+    public void processElement(IdentifiedEvent event, Context context, Collector<IdentifiedEvent> out)
+            throws Exception {
+        Long before = firstSeen.value();
+        long time = event.source().timestamp();
+        if (window.isDuplicate(before, time)) {
+            duplicate.increment();
+            context.output(DUPLICATES, event);
+        } else {
+            firstSeen.update(window.firstSeen(before, time));
+            unique.increment();
+            out.collect(event);
+        }
+    }
+
+    @Override
+    public void snapshotState(FunctionSnapshotContext context) throws Exception {
+        unique.snapshot();
+        duplicate.snapshot();
+    }
+}

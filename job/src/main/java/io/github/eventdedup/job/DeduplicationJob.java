@@ -1,0 +1,110 @@
+package io.github.eventdedup.job;
+
+import io.github.eventdedup.event.InvalidStreamDefinitionException;
+import io.github.eventdedup.event.StreamDefinition;
+import java.io.IOException;
+import java.util.List;
+import org.apache.flink.api.common.eventtime.WatermarkStrategy;
+import org.apache.flink.api.connector.sink2.Sink;
+import org.apache.flink.api.connector.source.Source;
+import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
+import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
+
+/**
+ * The job that stores every event of a stream once:
+ *
+ * <pre>
+ *   raw topic → identify → (keyed by fingerprint) → deduplicate → store
+ *                   ↘ dead letters                        ↘ duplicates
+ * </pre>
+ *
+ * Submitted with {@code --stream FILE}. Where Kafka and Postgres are comes from the environment ({@link JobSettings}).
+ */
+public final class DeduplicationJob {
+
+    private DeduplicationJob() {}
+
+    /**
+     * Checks that everything the job needs is there, and submits it.
+     *
+     * @throws IllegalStateException where something is missing; the message says what to do, a line for each
+     */
+    public static void main(String[] arguments) throws Exception {
+        try {
+            JobSettings settings = JobSettings.of(List.of(arguments), System.getenv());
+            StreamDefinition stream = StreamDefinition.read(settings.streamFile());
+            Preflight.check(stream, settings);
+            StreamExecutionEnvironment environment = StreamExecutionEnvironment.getExecutionEnvironment();
+            build(environment, stream, settings);
+            environment.execute(stream.stream());
+        } catch (InvalidSettingsException | InvalidStreamDefinitionException | IOException e) {
+            // Flink wraps what is thrown here into a long stack trace; the reason comes before it.
+            System.err.println("The job was not submitted:" + System.lineSeparator() + e.getMessage());
+            throw new NotSubmittedException(e.getMessage());
+        }
+    }
+
+    /** The job with its connectors. */
+    static void build(StreamExecutionEnvironment environment, StreamDefinition stream, JobSettings settings) {
+        String kafka = settings.kafkaBootstrapServers();
+        Sink<DeadLetter> deadLetters = SideTopics.deadLetters(kafka, stream);
+        topology(
+                environment,
+                stream,
+                RawTopic.source(kafka, stream),
+                new PostgresSink(stream, settings.postgres(), deadLetters),
+                SideTopics.duplicates(kafka, stream),
+                deadLetters);
+    }
+
+    /** The way of an event. State is found again in a savepoint by the uids: they must never change. */
+    static void topology(
+            StreamExecutionEnvironment environment,
+            StreamDefinition stream,
+            Source<SourceRecord, ?, ?> rawTopic,
+            Sink<IdentifiedEvent> table,
+            Sink<IdentifiedEvent> duplicatesTopic,
+            Sink<DeadLetter> deadLettersTopic) {
+
+        SingleOutputStreamOperator<IdentifiedEvent> identified = environment
+                .fromSource(rawTopic, WatermarkStrategy.noWatermarks(), "read " + stream.stream())
+                .uid("read")
+                .process(new Identify(stream), ImmutableType.IDENTIFIED_EVENT)
+                .uid("identify")
+                .name("identify");
+
+        SingleOutputStreamOperator<IdentifiedEvent> unique = identified
+                .keyBy(IdentifiedEvent::fingerprint, ImmutableType.FINGERPRINT)
+                .process(new Deduplicate(stream), ImmutableType.IDENTIFIED_EVENT)
+                .uid("deduplicate")
+                .name("deduplicate");
+
+        unique.sinkTo(table).uid("store").name("store");
+
+        unique.getSideOutput(Deduplicate.DUPLICATES)
+                .sinkTo(duplicatesTopic)
+                .uid("duplicates")
+                .name("duplicates");
+
+        identified
+                .getSideOutput(Identify.DEAD_LETTERS)
+                .sinkTo(deadLettersTopic)
+                .uid("dead-letters")
+                .name("dead-letters");
+    }
+
+    private static final class NotSubmittedException extends IllegalStateException {
+
+        private static final long serialVersionUID = 1L;
+
+        NotSubmittedException(String message) {
+            super(message);
+        }
+
+        /** The message says it all; where in our code it was noticed helps nobody. */
+        @Override
+        public synchronized Throwable fillInStackTrace() {
+            return this;
+        }
+    }
+}

@@ -1,0 +1,35 @@
+package io.github.eventdedup.job;
+
+import java.io.Serializable;
+import java.time.Duration;
+
+/**
+ * The decision: is this event a duplicate? It runs on Kafka's record time alone, never on the clock of the job, so a job
+ * that lags, was down or reads the topic again decides the same.
+ *
+ * @param millis how long after the first sight an equal event is a duplicate, in milliseconds
+ */
+record DeduplicationWindow(long millis) implements Serializable {
+
+    private static final long serialVersionUID = 1L;
+
+    DeduplicationWindow(Duration window) {
+        this(window.toMillis());
+    }
+
+    /**
+     * Whether an event is a duplicate of the one first seen.
+     *
+     * @param firstSeen the record time of the equal event that was unique, in milliseconds, or null where there is none
+     * @param time the record time of the event to decide
+     */
+    boolean isDuplicate(Long firstSeen, long time) {
+        // An older record can come later, from another partition: the distance counts in both directions.
+        return firstSeen != null && Math.abs(time - firstSeen) < millis;
+    }
+
+    /** What to remember as the first sight once the event at this time was found unique. */
+    long firstSeen(Long before, long time) {
+        return before == null ? time : Math.max(before, time);
+    }
+}

@@ -1,0 +1,13 @@
+package io.github.eventdedup.job;
+
+import io.github.eventdedup.event.Fingerprint;
+
+/**
+ * A valid event on its way from the reader to the table.
+ *
+ * @param fingerprint what makes it the same as another
+ * @param source the record it came in
+ * @param columns the mapped columns in the form the sink writes them ({@link CopyEncoder#columns}): encoded once, where
+ *     the event is read, so that what goes over the network is bytes
+ */
+record IdentifiedEvent(Fingerprint fingerprint, SourceRecord source, byte[] columns) {}

@@ -1,0 +1,37 @@
+package io.github.eventdedup.job;
+
+import java.io.Serializable;
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.SQLException;
+import java.util.Properties;
+
+/**
+ * How to reach the database. It travels in the job graph, so it holds no password: each process reads that from its own
+ * environment when it connects ({@link Secret}).
+ *
+ * @param url the JDBC URL
+ * @param user the role to log in as
+ */
+record PostgresLogin(String url, String user) implements Serializable {
+
+    private static final long serialVersionUID = 1L;
+
+    static final Secret PASSWORD = new Secret("DEDUP_POSTGRES_PASSWORD");
+
+    private static final String CONNECT_TIMEOUT_SECONDS = "10";
+
+    /** Longer than any batch takes; a server that stopped answering is noticed after this. */
+    private static final String SOCKET_TIMEOUT_SECONDS = "60";
+
+    Connection connect() throws SQLException {
+        Properties properties = new Properties();
+        properties.setProperty("user", user);
+        properties.setProperty("password", PASSWORD.read());
+        properties.setProperty("connectTimeout", CONNECT_TIMEOUT_SECONDS);
+        properties.setProperty("socketTimeout", SOCKET_TIMEOUT_SECONDS);
+        properties.setProperty("tcpKeepAlive", "true");
+        properties.setProperty("ApplicationName", "event-deduplicator");
+        return DriverManager.getConnection(url, properties);
+    }
+}

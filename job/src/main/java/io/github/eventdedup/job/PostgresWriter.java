@@ -1,0 +1,169 @@
+package io.github.eventdedup.job;
+
+import io.github.eventdedup.event.Fingerprint;
+import io.github.eventdedup.event.StreamDefinition;
+import java.io.IOException;
+import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ScheduledFuture;
+import org.apache.flink.api.common.operators.ProcessingTimeService;
+import org.apache.flink.api.connector.sink2.SinkWriter;
+import org.apache.flink.api.connector.sink2.StatefulSinkWriter;
+import org.apache.flink.api.connector.sink2.WriterInitContext;
+import org.apache.flink.metrics.Counter;
+import org.apache.flink.metrics.MetricGroup;
+import org.apache.flink.metrics.SimpleCounter;
+import org.postgresql.util.PSQLException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Gathers events into batches and stores them. Three things can happen to a batch:
+ *
+ * <ul>
+ *   <li>It is stored.
+ *   <li>Postgres refuses a row of it. The batch is halved until the row stands alone; the row becomes a dead letter, the
+ *       rest is stored.
+ *   <li>Postgres is away. The writer waits and tries the same batch again, for as long as it takes; meanwhile the job
+ *       shows backpressure, and Kafka keeps what arrives. To store a batch a second time is harmless.
+ * </ul>
+ *
+ * Anything else is a mistake in the configuration and fails the job. Used by the task thread only.
+ */
+final class PostgresWriter implements StatefulSinkWriter<IdentifiedEvent, PostgresSink.Counts> {
+
+    private static final Logger LOG = LoggerFactory.getLogger(PostgresWriter.class);
+
+    /** Larger batches no longer lower the cost of a row. */
+    private static final int MAX_BATCH_EVENTS = 1000;
+
+    private static final int MAX_BATCH_BYTES = 4 << 20;
+
+    /** How long an event waits for others. It adds to the time from POST to row, and to nothing under load. */
+    private static final long LINGER_MILLIS = 50;
+
+    private static final long MIN_BACKOFF_MILLIS = 100;
+    private static final long MAX_BACKOFF_MILLIS = 5_000;
+
+    private final PostgresBatchWriter postgres;
+    private final SinkWriter<DeadLetter> deadLetters;
+    private final ProcessingTimeService clock;
+    private final Counter refused = new SimpleCounter();
+    private final Counter escapes = new SimpleCounter();
+
+    private final List<IdentifiedEvent> batch = new ArrayList<>(MAX_BATCH_EVENTS);
+    private final Set<Fingerprint> fingerprints = new HashSet<>(2 * MAX_BATCH_EVENTS);
+    private long batchBytes;
+    private ScheduledFuture<?> timer;
+
+    PostgresWriter(
+            StreamDefinition stream,
+            PostgresLogin login,
+            SinkWriter<DeadLetter> deadLetters,
+            WriterInitContext context,
+            PostgresSink.Counts counts) {
+        postgres = new PostgresBatchWriter(login, stream.table(), stream.window());
+        this.deadLetters = deadLetters;
+        clock = context.getProcessingTimeService();
+        refused.inc(counts.refused());
+        escapes.inc(counts.escapes());
+        MetricGroup metrics = context.metricGroup().addGroup("stream", stream.stream());
+        metrics.counter("refused", refused);
+        metrics.counter("escapes", escapes);
+    }
+
+    @Override
+    public void write(IdentifiedEvent event, Context context) throws IOException, InterruptedException {
+        if (!fingerprints.add(event.fingerprint())) {
+            // Two equal events, a window apart, close together because the job is catching up: an upsert cannot meet
+            // the same row twice in one statement.
+            storeBatch();
+            fingerprints.add(event.fingerprint());
+        }
+        batch.add(event);
+        batchBytes += event.source().value().length;
+        if (batch.size() >= MAX_BATCH_EVENTS || batchBytes >= MAX_BATCH_BYTES) {
+            storeBatch();
+        } else if (timer == null) {
+            timer = clock.registerTimer(clock.getCurrentProcessingTime() + LINGER_MILLIS, this::onTimer);
+        }
+    }
+
+    private void onTimer(long time) throws IOException, InterruptedException {
+        timer = null;
+        storeBatch();
+    }
+
+    /** Called before every checkpoint: what the checkpoint holds as read is in the database, or a dead letter. */
+    @Override
+    public void flush(boolean endOfInput) throws IOException, InterruptedException {
+        storeBatch();
+        deadLetters.flush(endOfInput);
+    }
+
+    @Override
+    public List<PostgresSink.Counts> snapshotState(long checkpointId) {
+        return List.of(new PostgresSink.Counts(refused.getCount(), escapes.getCount()));
+    }
+
+    private void storeBatch() throws IOException, InterruptedException {
+        if (!batch.isEmpty()) {
+            store(batch);
+            batch.clear();
+            fingerprints.clear();
+            batchBytes = 0;
+        }
+    }
+
+    private void store(List<IdentifiedEvent> events) throws IOException, InterruptedException {
+        long backoff = MIN_BACKOFF_MILLIS;
+        while (true) {
+            try {
+                escapes.inc(postgres.store(events).escapes());
+                return;
+            } catch (SQLException e) {
+                if (SqlErrors.isRefusal(e)) {
+                    storeAllButRefused(events, e);
+                    return;
+                }
+                if (!SqlErrors.isOutage(e)) {
+                    throw new IOException("Postgres cannot store events: " + e.getMessage(), e);
+                }
+                LOG.warn("Postgres is away, trying again in {} ms: {}", backoff, e.getMessage());
+                Thread.sleep(backoff);
+                backoff = Math.min(2 * backoff, MAX_BACKOFF_MILLIS);
+            }
+        }
+    }
+
+    private void storeAllButRefused(List<IdentifiedEvent> events, SQLException refusal)
+            throws IOException, InterruptedException {
+        if (events.size() > 1) {
+            int half = events.size() / 2;
+            store(events.subList(0, half));
+            store(events.subList(half, events.size()));
+        } else {
+            refused.inc();
+            deadLetters.write(
+                    new DeadLetter(events.get(0).source(), "Postgres refused the row: " + reason(refusal)), null);
+        }
+    }
+
+    /** The server's own words, without the details that could repeat the whole row. */
+    private static String reason(SQLException e) {
+        String message = e instanceof PSQLException p && p.getServerErrorMessage() != null
+                ? p.getServerErrorMessage().getMessage()
+                : e.getMessage();
+        return message + " (SQLSTATE " + e.getSQLState() + ")";
+    }
+
+    @Override
+    public void close() throws Exception {
+        try (deadLetters) {
+            postgres.close();
+        }
+    }
+}

@@ -1,0 +1,188 @@
+package io.github.eventdedup.job;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.eventdedup.event.Fingerprint;
+import io.github.eventdedup.event.FingerprintFunction;
+import java.time.Duration;
+import java.util.List;
+import java.util.Queue;
+import org.apache.flink.api.common.state.ValueStateDescriptor;
+import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
+import org.apache.flink.state.rocksdb.EmbeddedRocksDBStateBackend;
+import org.apache.flink.state.rocksdb.RocksDBKeyedStateBackend;
+import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
+import org.apache.flink.streaming.api.operators.KeyedProcessOperator;
+import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.streaming.util.KeyedOneInputStreamOperatorTestHarness;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** The operator with the state backend it runs with: RocksDB. */
+class DeduplicateTest {
+
+    private static final long WINDOW = Duration.ofDays(7).toMillis();
+    private static final long SLACK = Duration.ofDays(1).toMillis();
+    private static final long START = 1_746_057_600_000L;
+
+    private final FingerprintFunction fingerprints = new FingerprintFunction("view-events");
+    private KeyedOneInputStreamOperatorTestHarness<Fingerprint, IdentifiedEvent, IdentifiedEvent> harness;
+
+    @BeforeEach
+    void open() throws Exception {
+        harness = harness();
+        harness.open();
+        clockShows(START);
+    }
+
+    @AfterEach
+    void close() throws Exception {
+        harness.close();
+    }
+
+    @Test
+    void theFirstWinsAndItsDuplicatesAreSetAside() throws Exception {
+        process(event("a", 1, START), event("a", 2, START + 1), event("a", 3, START + 2));
+
+        assertThat(uniqueOffsets()).containsExactly(1L);
+        assertThat(duplicateOffsets()).containsExactly(2L, 3L);
+    }
+
+    @Test
+    void anotherFingerprintIsAnotherEvent() throws Exception {
+        process(event("a", 1, START), event("b", 2, START), event("a", 3, START), event("b", 4, START));
+
+        assertThat(uniqueOffsets()).containsExactly(1L, 2L);
+        assertThat(duplicateOffsets()).containsExactly(3L, 4L);
+    }
+
+    @Test
+    void theWindowRunsByRecordTimeFromTheFirstSight() throws Exception {
+        process(event("a", 1, START), event("a", 2, START + WINDOW - 1), event("a", 3, START + WINDOW));
+        assertThat(uniqueOffsets())
+                .as("one millisecond before the edge, and on it")
+                .containsExactly(1L, 3L);
+
+        process(event("a", 4, START + 2 * WINDOW - 1), event("a", 5, START + 2 * WINDOW));
+        assertThat(uniqueOffsets()).as("a new window began").containsExactly(1L, 3L, 5L);
+    }
+
+    @Test
+    void theClockOfTheJobDoesNotDecide() throws Exception {
+        process(event("a", 1, START));
+        clockShows(START + 100 * WINDOW);
+        process(event("a", 2, START + 1));
+
+        assertThat(uniqueOffsets()).containsExactly(1L);
+    }
+
+    @Test
+    void anOutageWithinTheSlackIsDecidedExactly() throws Exception {
+        process(event("a", 1, START));
+        clockShows(START + WINDOW + SLACK - 1);
+        compact();
+        process(event("a", 2, START + WINDOW - 1));
+
+        assertThat(uniqueOffsets()).containsExactly(1L);
+        assertThat(duplicateOffsets()).containsExactly(2L);
+    }
+
+    /** What then comes through is the upsert's to catch and to count: PostgresBatchWriterIT. */
+    @Test
+    void anOutageBeyondTheSlackForgets() throws Exception {
+        process(event("a", 1, START));
+        clockShows(START + WINDOW + SLACK);
+        compact();
+        process(event("a", 2, START + WINDOW - 1));
+
+        assertThat(uniqueOffsets()).containsExactly(1L, 2L);
+    }
+
+    @Test
+    void stateIsGoneAfterItExpired() throws Exception {
+        process(event("a", 1, START), event("b", 2, START));
+        compact();
+        assertThat(backend().numKeyValueStateEntries()).isEqualTo(2);
+
+        clockShows(START + WINDOW + SLACK);
+        compact();
+        assertThat(backend().numKeyValueStateEntries()).isZero();
+    }
+
+    @Test
+    void memoryAndCountsComeBackWithASnapshot() throws Exception {
+        process(event("a", 1, START), event("a", 2, START), event("b", 3, START));
+        OperatorSubtaskState snapshot = harness.snapshot(1, START);
+        harness.close();
+
+        harness = harness();
+        harness.initializeState(snapshot);
+        harness.open();
+        clockShows(START);
+        process(event("a", 4, START + 1), event("c", 5, START + 1));
+
+        assertThat(uniqueOffsets()).containsExactly(5L);
+        assertThat(duplicateOffsets()).containsExactly(4L);
+        assertThat(count("unique")).isEqualTo(3);
+        assertThat(count("duplicate")).isEqualTo(2);
+    }
+
+    private KeyedOneInputStreamOperatorTestHarness<Fingerprint, IdentifiedEvent, IdentifiedEvent> harness()
+            throws Exception {
+        var operator = new KeyedProcessOperator<>(new Deduplicate(Fixtures.viewEvents()));
+        var created = new KeyedOneInputStreamOperatorTestHarness<>(
+                operator, IdentifiedEvent::fingerprint, ImmutableType.FINGERPRINT);
+        created.setStateBackend(new EmbeddedRocksDBStateBackend());
+        return created;
+    }
+
+    private void clockShows(long millis) {
+        harness.setStateTtlProcessingTime(millis);
+    }
+
+    private void compact() throws Exception {
+        backend().compactState(new ValueStateDescriptor<>("first-seen", Types.LONG));
+    }
+
+    private RocksDBKeyedStateBackend<Fingerprint> backend() {
+        return (RocksDBKeyedStateBackend<Fingerprint>)
+                ((AbstractStreamOperator<?>) harness.getOperator()).<Fingerprint>getKeyedStateBackend();
+    }
+
+    private void process(IdentifiedEvent... events) throws Exception {
+        for (IdentifiedEvent event : events) {
+            harness.processElement(event, event.source().timestamp());
+        }
+    }
+
+    private IdentifiedEvent event(String key, long offset, long time) {
+        return new IdentifiedEvent(
+                fingerprints.apply(List.of(key)), new SourceRecord(new byte[0], 0, offset, time), new byte[0]);
+    }
+
+    private List<Long> uniqueOffsets() {
+        return harness.extractOutputValues().stream()
+                .map(event -> event.source().offset())
+                .toList();
+    }
+
+    private List<Long> duplicateOffsets() {
+        Queue<StreamRecord<IdentifiedEvent>> duplicates = harness.getSideOutput(Deduplicate.DUPLICATES);
+        return duplicates.stream()
+                .map(record -> record.getValue().source().offset())
+                .toList();
+    }
+
+    private long count(String counter) throws Exception {
+        harness.snapshot(2, START);
+        var descriptor = new org.apache.flink.api.common.state.ListStateDescriptor<>(counter, Types.LONG);
+        return ((AbstractStreamOperator<?>) harness.getOperator())
+                .getOperatorStateBackend()
+                .getListState(descriptor)
+                .get()
+                .iterator()
+                .next();
+    }
+}

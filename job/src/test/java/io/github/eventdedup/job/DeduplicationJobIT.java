@@ -1,0 +1,345 @@
+package io.github.eventdedup.job;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import io.github.eventdedup.event.EventReader;
+import io.github.eventdedup.event.InvalidEventException;
+import io.github.eventdedup.event.StreamDefinition;
+import io.github.eventdedup.servers.KafkaServer;
+import io.github.eventdedup.servers.PostgresServer;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Random;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
+import org.apache.flink.api.common.JobID;
+import org.apache.flink.api.common.JobStatus;
+import org.apache.flink.configuration.Configuration;
+import org.apache.flink.metrics.Counter;
+import org.apache.flink.metrics.Gauge;
+import org.apache.flink.metrics.Metric;
+import org.apache.flink.runtime.minicluster.MiniCluster;
+import org.apache.flink.runtime.minicluster.MiniClusterConfiguration;
+import org.apache.flink.runtime.testutils.InMemoryReporter;
+import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
+import org.apache.flink.util.IOUtils;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInfo;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The whole job on RocksDB, between a real Kafka and a real Postgres. Every scenario ends with all counts and rows compared. */
+class DeduplicationJobIT {
+
+    private static final Duration PATIENCE = Duration.ofMinutes(2);
+    private static final int PARTITIONS = 4;
+    private static final int DISTINCT_SAMPLES = 152;
+
+    @TempDir
+    private static Path directory;
+
+    private static KafkaServer kafka;
+    private static PostgresServer postgres;
+    private static PostgresLogin login;
+    private static InMemoryReporter metrics;
+    private static MiniCluster flink;
+
+    private StreamDefinition stream;
+    private EventReader reader;
+    private KafkaProducer<byte[], byte[]> producer;
+    private JobID job;
+
+    @BeforeAll
+    static void startServers() throws Exception {
+        kafka = new KafkaServer(directory.resolve("kafka"), Fixtures.freePort());
+        kafka.start();
+        postgres = new PostgresServer(directory.resolve("postgres"), Fixtures.freePort());
+        postgres.start();
+        login = new PostgresLogin(postgres.jdbcUrl(), PostgresServer.USER);
+        metrics = InMemoryReporter.create();
+        flink = new MiniCluster(new MiniClusterConfiguration.Builder()
+                .setConfiguration(metrics.addToConfiguration(Configuration.fromMap(Map.of(
+                        "execution.checkpointing.interval", "500ms",
+                        "execution.checkpointing.dir",
+                                directory.resolve("checkpoints").toUri().toString(),
+                        "state.backend.type", "rocksdb",
+                        "restart-strategy.type", "fixed-delay",
+                        "restart-strategy.fixed-delay.attempts", "100",
+                        "restart-strategy.fixed-delay.delay", "100ms",
+                        "jobmanager.bind-host", "127.0.0.1",
+                        "taskmanager.bind-host", "127.0.0.1",
+                        "rest.bind-address", "127.0.0.1"))))
+                .withRandomPorts()
+                .setNumTaskManagers(1)
+                .setNumSlotsPerTaskManager(2)
+                .build());
+        flink.start();
+    }
+
+    @AfterAll
+    static void stopServers() throws Exception {
+        IOUtils.closeAll(flink, postgres, kafka);
+    }
+
+    @BeforeEach
+    void startJob(TestInfo test) throws Exception {
+        StreamDefinition views = Fixtures.viewEvents();
+        stream = new StreamDefinition(
+                test.getTestMethod().orElseThrow().getName().toLowerCase(Locale.ROOT),
+                views.fingerprint(),
+                views.window(),
+                views.ttlSlack(),
+                views.table());
+        reader = new EventReader(stream);
+        Fixtures.execute(login, "DROP TABLE IF EXISTS view_events");
+        Fixtures.createTable(login);
+        try (Admin admin = Admin.create(Map.of("bootstrap.servers", kafka.bootstrapServers()))) {
+            admin.createTopics(List.of(
+                            topic(stream.stream(), PARTITIONS, 4 << 20),
+                            topic(stream.duplicatesTopic(), 1, 5 << 20),
+                            topic(stream.deadLettersTopic(), 1, 5 << 20)))
+                    .all()
+                    .get();
+        }
+        producer = new KafkaProducer<>(
+                Map.of("bootstrap.servers", kafka.bootstrapServers(), "max.request.size", 4 << 20),
+                new ByteArraySerializer(),
+                new ByteArraySerializer());
+        StreamExecutionEnvironment environment = StreamExecutionEnvironment.getExecutionEnvironment(
+                Configuration.fromMap(Map.of("pipeline.generic-types", "false", "pipeline.object-reuse", "true")));
+        environment.setParallelism(2);
+        JobSettings settings = new JobSettings(Fixtures.viewEventsFile(), kafka.bootstrapServers(), login);
+        Preflight.check(stream, settings);
+        DeduplicationJob.build(environment, stream, settings);
+        job = flink.submitJob(environment.getStreamGraph().getJobGraph())
+                .get(PATIENCE.toSeconds(), TimeUnit.SECONDS)
+                .getJobID();
+    }
+
+    @AfterEach
+    void stopJob() throws Exception {
+        producer.close();
+        flink.cancelJob(job).get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+        await().atMost(PATIENCE).until(() -> flink.getJobStatus(job).get().isGloballyTerminalState());
+    }
+
+    @Test
+    void eachEventOfTheSampleIsStoredOnceHoweverOftenItIsSent() throws Exception {
+        sendTwiceShuffled();
+
+        awaitCounts(new Counts(400, DISTINCT_SAMPLES, 400 - DISTINCT_SAMPLES, 0, 0, 0));
+    }
+
+    @Test
+    void badRecordsBecomeDeadLettersWithTheirReasonAndTheJobGoesOn() throws Exception {
+        Map<String, byte[]> bad = new LinkedHashMap<>();
+        bad.put("is not JSON", "not json".getBytes(UTF_8));
+        bad.put("lacks the fields", "{\"userId\":1}".getBytes(UTF_8));
+        bad.put("U+0000", Fixtures.viewEvent("\\u0000", "watch").getBytes(UTF_8));
+        bad.put("is too large", Fixtures.viewEvent("x".repeat(2 << 20), "watch").getBytes(UTF_8));
+        bad.put("is empty", new byte[0]);
+        bad.put("tombstone", null);
+        bad.values().forEach(value -> send(null, value));
+        send(Fixtures.viewEvent("good", "watch"));
+
+        awaitCounts(new Counts(bad.size() + 1, 1, 0, bad.size(), 0, 0));
+        assertThat(flink.getJobStatus(job).get()).isEqualTo(JobStatus.RUNNING);
+        Map<String, ConsumerRecord<byte[], byte[]>> letters = read(stream.deadLettersTopic());
+        bad.forEach((reason, value) -> assertThat(letters.values())
+                .as(reason)
+                .filteredOn(letter -> header(letter, "reason").contains(reason))
+                .singleElement()
+                .satisfies(letter -> {
+                    assertThat(letter.value()).isEqualTo(value);
+                    assertThat(header(letter, "topic")).isEqualTo(stream.stream());
+                    assertThat(new String(letter.key(), UTF_8))
+                            .isEqualTo(header(letter, "partition") + ":" + header(letter, "offset"));
+                }));
+    }
+
+    @Test
+    void aRowThatPostgresRefusesBecomesADeadLetterAndTheRestIsStored() throws Exception {
+        Fixtures.execute(login, "ALTER TABLE view_events ADD CHECK (event_name <> 'refused')");
+        for (int i = 0; i < 100; i++) {
+            send(Fixtures.viewEvent("user" + i, i % 10 == 3 ? "refused" : "watch"));
+        }
+
+        awaitCounts(new Counts(100, 100, 0, 0, 10, 0));
+        assertThat(read(stream.deadLettersTopic()).values())
+                .allSatisfy(letter -> assertThat(header(letter, "reason")).contains("Postgres refused the row"));
+    }
+
+    @Test
+    void aTaskManagerThatDiesChangesNothing() throws Exception {
+        sendTwiceShuffled();
+        await().atMost(PATIENCE).until(() -> counts().unique() > 0);
+        flink.terminateTaskManager(0).get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+        sendTwiceShuffled();
+        flink.startTaskManager();
+        sendTwiceShuffled();
+
+        awaitCounts(new Counts(1200, DISTINCT_SAMPLES, 1200 - DISTINCT_SAMPLES, 0, 0, 0));
+    }
+
+    @Test
+    void postgresKilledAndBackUnderLoadLosesNothing() throws Exception {
+        for (int round = 0; round < 3; round++) {
+            for (int i = 0; i < 500; i++) {
+                send(Fixtures.viewEvent("user" + round + "-" + i, "watch"));
+            }
+            if (round == 1) {
+                postgres.kill();
+            }
+        }
+        producer.flush();
+        postgres.start();
+
+        awaitCounts(new Counts(1500, 1500, 0, 0, 0, 0));
+        assertThat(restarts()).as("the writer waits, the job does not restart").isZero();
+    }
+
+    @Test
+    void kafkaKilledAndBackLosesNothing() throws Exception {
+        sendTwiceShuffled();
+        producer.flush();
+        await().atMost(PATIENCE).until(() -> counts().received() > 0);
+        kafka.kill();
+        kafka.start();
+        sendTwiceShuffled();
+
+        awaitCounts(new Counts(800, DISTINCT_SAMPLES, 800 - DISTINCT_SAMPLES, 0, 0, 0));
+    }
+
+    /** What the metrics say. A refused event was decided unique before the database refused it. */
+    private record Counts(long received, long unique, long duplicate, long deadLettered, long refused, long escapes) {}
+
+    /** Waits until the job has counted this, and compares it with every place that events end in. */
+    private void awaitCounts(Counts expected) {
+        producer.flush();
+        await().atMost(PATIENCE).untilAsserted(() -> assertThat(counts()).isEqualTo(expected));
+        await().atMost(PATIENCE).untilAsserted(() -> {
+            assertThat(Fixtures.row(login, "SELECT count(*), coalesce(sum(escapes), 0) FROM view_events"))
+                    .containsExactly(Long.toString(expected.unique() - expected.refused()), "0");
+            assertThat(read(stream.duplicatesTopic())).hasSize((int) expected.duplicate());
+            assertThat(read(stream.deadLettersTopic())).hasSize((int) (expected.deadLettered() + expected.refused()));
+        });
+        assertThat(recordsInRawTopic())
+                .as("records in the topic = stored + duplicates + dead letters")
+                .isEqualTo((expected.unique() - expected.refused())
+                        + expected.duplicate()
+                        + expected.deadLettered()
+                        + expected.refused());
+    }
+
+    private Counts counts() {
+        return new Counts(
+                count("received"),
+                count("unique"),
+                count("duplicate"),
+                count("deadLettered"),
+                count("refused"),
+                count("escapes"));
+    }
+
+    private long count(String name) {
+        return metrics.getMetricsByIdentifiers(job).entrySet().stream()
+                .filter(entry -> entry.getKey().endsWith(".stream." + stream.stream() + "." + name))
+                .mapToLong(entry -> ((Counter) entry.getValue()).getCount())
+                .sum();
+    }
+
+    private long restarts() {
+        return metrics.findMetrics(job, "*numRestarts").values().stream()
+                .mapToLong(DeduplicationJobIT::gauge)
+                .sum();
+    }
+
+    private static long gauge(Metric metric) {
+        return ((Number) ((Gauge<?>) metric).getValue()).longValue();
+    }
+
+    private void sendTwiceShuffled() throws Exception {
+        long seed = System.nanoTime();
+        System.out.println("shuffled with seed " + seed);
+        List<String> lines = new ArrayList<>(Fixtures.sampleLines());
+        lines.addAll(Fixtures.sampleLines());
+        Collections.shuffle(lines, new Random(seed));
+        for (String line : lines) {
+            send(line);
+        }
+    }
+
+    private void send(String json) throws InvalidEventException {
+        byte[] value = json.getBytes(UTF_8);
+        send(reader.read(value).fingerprint().bytes(), value);
+    }
+
+    private void send(byte[] key, byte[] value) {
+        var unused = producer.send(new ProducerRecord<>(stream.stream(), key, value));
+    }
+
+    private long recordsInRawTopic() {
+        try (KafkaConsumer<byte[], byte[]> consumer = consumer()) {
+            List<TopicPartition> partitions = IntStream.range(0, PARTITIONS)
+                    .mapToObj(partition -> new TopicPartition(stream.stream(), partition))
+                    .toList();
+            return consumer.endOffsets(partitions).values().stream()
+                    .mapToLong(Long::longValue)
+                    .sum();
+        }
+    }
+
+    /** The records of a side topic, by key: a replay has the key of the record it repeats. */
+    private Map<String, ConsumerRecord<byte[], byte[]>> read(String topic) {
+        Map<String, ConsumerRecord<byte[], byte[]>> records = new HashMap<>();
+        try (KafkaConsumer<byte[], byte[]> consumer = consumer()) {
+            TopicPartition partition = new TopicPartition(topic, 0);
+            consumer.assign(List.of(partition));
+            consumer.seekToBeginning(List.of(partition));
+            long end = consumer.endOffsets(List.of(partition)).get(partition);
+            while (consumer.position(partition) < end) {
+                consumer.poll(Duration.ofSeconds(1))
+                        .forEach(record -> records.put(new String(record.key(), UTF_8), record));
+            }
+        }
+        return records;
+    }
+
+    private static KafkaConsumer<byte[], byte[]> consumer() {
+        return new KafkaConsumer<>(
+                Map.of("bootstrap.servers", kafka.bootstrapServers()),
+                new ByteArrayDeserializer(),
+                new ByteArrayDeserializer());
+    }
+
+    private static String header(ConsumerRecord<byte[], byte[]> record, String name) {
+        return new String(record.headers().lastHeader(name).value(), UTF_8);
+    }
+
+    private static NewTopic topic(String name, int partitions, int maxBytes) {
+        return new NewTopic(name, partitions, (short) 1)
+                .configs(Map.of(
+                        "message.timestamp.type", "LogAppendTime", "max.message.bytes", Integer.toString(maxBytes)));
+    }
+}

@@ -1,0 +1,58 @@
+package io.github.eventdedup.job;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+
+class JobSettingsTest {
+
+    private static final List<String> ARGUMENTS = List.of("--stream", "streams/view-events.yaml");
+
+    @Test
+    void defaultsAreTheLocalSystem() throws Exception {
+        assertThat(JobSettings.of(ARGUMENTS, Map.of("DEDUP_POSTGRES_PASSWORD", "secret")))
+                .isEqualTo(new JobSettings(
+                        Path.of("streams/view-events.yaml"),
+                        "127.0.0.1:9092",
+                        new PostgresLogin("jdbc:postgresql://127.0.0.1:5432/dedup", "dedup")));
+    }
+
+    @Test
+    void everySettingIsTaken() throws Exception {
+        Map<String, String> environment = Map.of(
+                "DEDUP_KAFKA_BOOTSTRAP_SERVERS", "kafka:1",
+                "DEDUP_POSTGRES_URL", "jdbc:postgresql://db:2/events",
+                "DEDUP_POSTGRES_USER", "writer",
+                "DEDUP_POSTGRES_PASSWORD_FILE", "/run/secrets/postgres");
+        assertThat(JobSettings.of(ARGUMENTS, environment))
+                .isEqualTo(new JobSettings(
+                        Path.of("streams/view-events.yaml"),
+                        "kafka:1",
+                        new PostgresLogin("jdbc:postgresql://db:2/events", "writer")));
+    }
+
+    @Test
+    void everyErrorIsNamedAtOnce() {
+        Map<String, String> environment =
+                Map.of("DEDUP_POSTGRES_URL", "mysql://db", "DEDUP_POSTGRES_USR", "x", "PATH", "/bin");
+        assertThatThrownBy(() -> JobSettings.of(List.of(), environment))
+                .isInstanceOf(InvalidSettingsException.class)
+                .hasMessageContaining("--stream FILE")
+                .hasMessageContaining("DEDUP_POSTGRES_URL")
+                .hasMessageContaining("DEDUP_POSTGRES_USR: unknown")
+                .hasMessageContaining("DEDUP_POSTGRES_PASSWORD: not set");
+    }
+
+    @Test
+    void aPasswordInTheUrlIsRefusedAndNotRepeated() {
+        Map<String, String> environment = Map.of(
+                "DEDUP_POSTGRES_URL", "jdbc:postgresql://db/events?password=hunter2", "DEDUP_POSTGRES_PASSWORD", "x");
+        assertThatThrownBy(() -> JobSettings.of(ARGUMENTS, environment))
+                .hasMessageContaining("holds a password")
+                .hasMessageNotContaining("hunter2");
+    }
+}

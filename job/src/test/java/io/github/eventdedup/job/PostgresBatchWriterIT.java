@@ -1,0 +1,222 @@
+package io.github.eventdedup.job;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.github.eventdedup.event.Column;
+import io.github.eventdedup.event.ColumnType;
+import io.github.eventdedup.event.Event;
+import io.github.eventdedup.event.EventReader;
+import io.github.eventdedup.event.PostgresTable;
+import io.github.eventdedup.event.StreamDefinition;
+import io.github.eventdedup.job.PostgresBatchWriter.Outcome;
+import io.github.eventdedup.servers.PostgresServer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.List;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What becomes of a row, in a real Postgres: stored, replayed, escaped or refused. */
+class PostgresBatchWriterIT {
+
+    private static final long START = 1_746_057_600_000L;
+    private static final Duration WINDOW = Duration.ofDays(7);
+
+    @TempDir
+    private static Path directory;
+
+    private static PostgresServer server;
+    private static PostgresLogin login;
+
+    @BeforeAll
+    static void startServer() throws Exception {
+        server = new PostgresServer(directory, Fixtures.freePort());
+        server.start();
+        login = new PostgresLogin(server.jdbcUrl(), PostgresServer.USER);
+    }
+
+    @AfterAll
+    static void stopServer() {
+        server.close();
+    }
+
+    @BeforeEach
+    void createTable() throws Exception {
+        sql("DROP TABLE IF EXISTS view_events");
+        Fixtures.createTable(login);
+    }
+
+    @Test
+    void anEventIsStoredWithItsColumnsItsDocumentAndItsOrigin() throws Exception {
+        String json = Fixtures.sampleLines().get(0);
+        try (PostgresBatchWriter writer = writer(Fixtures.viewEvents())) {
+            assertThat(writer.store(List.of(event(json, 3, 42, START)))).isEqualTo(new Outcome(1, 0));
+        }
+        assertThat(row("SELECT encode(fingerprint, 'hex'), user_id, content_id, event_name, event_datetime::text, sid,"
+                        + " platform, playtime_ms::text, event::text, kafka_partition::text, kafka_offset::text,"
+                        + " received_at::text, escapes::text, event ->> 'os_version' FROM view_events"))
+                .containsExactly(
+                        new EventReader(Fixtures.viewEvents())
+                                .read(json.getBytes(StandardCharsets.UTF_8))
+                                .fingerprint()
+                                .toString(),
+                        "u73214515120-@RUNLAP@",
+                        "1810111",
+                        "banner_show",
+                        "2025-05-01 00:00:00.004+00",
+                        "3423943363",
+                        "ios",
+                        "1117152",
+                        json,
+                        "3",
+                        "42",
+                        "2025-05-01 00:00:00+00",
+                        "0",
+                        "17.4.1");
+    }
+
+    @Test
+    void theSamePositionAgainIsAReplayAndChangesNothing() throws Exception {
+        try (PostgresBatchWriter writer = writer(Fixtures.viewEvents())) {
+            writer.store(List.of(view("a", 0, 1, START)));
+            assertThat(writer.store(List.of(view("a", 0, 1, START), view("b", 0, 2, START))))
+                    .isEqualTo(new Outcome(1, 0));
+        }
+        assertThat(row("SELECT count(*), sum(escapes) FROM view_events")).containsExactly("2", "0");
+    }
+
+    @Test
+    void anotherPositionInsideTheWindowIsAnEscapeAndTheFirstStays() throws Exception {
+        try (PostgresBatchWriter writer = writer(Fixtures.viewEvents())) {
+            writer.store(List.of(view("a", 0, 1, START)));
+            long lastMoment = START + WINDOW.toMillis() - 1;
+            assertThat(writer.store(List.of(view("a", 0, 2, lastMoment)))).isEqualTo(new Outcome(0, 1));
+            assertThat(writer.store(List.of(view("a", 1, 1, START - 1)))).isEqualTo(new Outcome(0, 1));
+        }
+        assertThat(row("SELECT kafka_partition, kafka_offset, escapes FROM view_events"))
+                .containsExactly("0", "1", "2");
+    }
+
+    @Test
+    void anotherPositionOutsideTheWindowIsNoEscape() throws Exception {
+        try (PostgresBatchWriter writer = writer(Fixtures.viewEvents())) {
+            writer.store(List.of(view("a", 0, 1, START)));
+            assertThat(writer.store(List.of(view("a", 0, 2, START + WINDOW.toMillis()))))
+                    .isEqualTo(new Outcome(0, 0));
+        }
+        assertThat(row("SELECT kafka_offset, escapes FROM view_events")).containsExactly("1", "0");
+    }
+
+    @Test
+    void knownAndNewRowsMixAfterARunOfNewOnes() throws Exception {
+        try (PostgresBatchWriter writer = writer(Fixtures.viewEvents())) {
+            for (int i = 0; i < 3; i++) {
+                assertThat(writer.store(List.of(view("new" + i, 0, i, START)))).isEqualTo(new Outcome(1, 0));
+            }
+            assertThat(writer.store(List.of(view("new1", 0, 1, START), view("new9", 0, 9, START))))
+                    .isEqualTo(new Outcome(1, 0));
+        }
+        assertThat(row("SELECT count(*), sum(escapes) FROM view_events")).containsExactly("4", "0");
+    }
+
+    @Test
+    void aBatchWithARefusedRowStoresNothingAndTheConnectionStaysUsable() throws Exception {
+        sql("ALTER TABLE view_events ADD CONSTRAINT no_banner CHECK (event_name <> 'refused')");
+        try (PostgresBatchWriter writer = writer(Fixtures.viewEvents())) {
+            writer.store(List.of(view("before", 0, 0, START)));
+            assertThatThrownBy(() -> writer.store(List.of(view("a", 0, 1, START), view("b", "refused", 0, 2, START))))
+                    .isInstanceOfSatisfying(
+                            SQLException.class,
+                            e -> assertThat(SqlErrors.isRefusal(e)).isTrue());
+            assertThat(writer.store(List.of(view("a", 0, 1, START)))).isEqualTo(new Outcome(1, 0));
+        }
+        assertThat(row("SELECT count(*) FROM view_events")).containsExactly("2");
+    }
+
+    @Test
+    void aBrokenConnectionIsAnOutageAndTheNextBatchConnectsAnew() throws Exception {
+        try (PostgresBatchWriter writer = writer(Fixtures.viewEvents())) {
+            writer.store(List.of(view("a", 0, 1, START)));
+            sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    + " WHERE application_name = 'event-deduplicator' AND pid <> pg_backend_pid()");
+            assertThatThrownBy(() -> writer.store(List.of(view("b", 0, 2, START))))
+                    .isInstanceOfSatisfying(
+                            SQLException.class,
+                            e -> assertThat(SqlErrors.isOutage(e)).isTrue());
+            assertThat(writer.store(List.of(view("b", 0, 2, START)))).isEqualTo(new Outcome(1, 0));
+        }
+    }
+
+    @Test
+    void everyColumnTypeAndNullAndJsonbArriveIntact() throws Exception {
+        sql("DROP TABLE IF EXISTS typed");
+        sql("CREATE TABLE typed (fingerprint bytea PRIMARY KEY, t text, i bigint, d double precision, b boolean,"
+                + " at timestamptz, missing text, doc jsonb, kafka_partition int, kafka_offset bigint,"
+                + " received_at timestamptz, escapes int NOT NULL DEFAULT 0)");
+        PostgresTable table = new PostgresTable(
+                "typed",
+                List.of(
+                        new Column("t", "t", ColumnType.TEXT),
+                        new Column("i", "i", ColumnType.BIGINT),
+                        new Column("d", "d", ColumnType.DOUBLE),
+                        new Column("b", "b", ColumnType.BOOLEAN),
+                        new Column("at", "at", ColumnType.TIMESTAMP),
+                        new Column("missing", "missing", ColumnType.TEXT)),
+                new PostgresTable.Document("doc", PostgresTable.Document.Type.JSONB));
+        StreamDefinition stream = new StreamDefinition("typed", List.of("t"), WINDOW, Duration.ofDays(1), table);
+        String json = "{\"t\":\"\\\"\\\\ \\n\\t ю 🎬\",\"i\":-9223372036854775808,\"d\":-1.5e-3,\"b\":true,"
+                + "\"at\":\"1969-12-31T23:59:59.999999+03:00\"}";
+        Event event = new EventReader(stream).read(json.getBytes(StandardCharsets.UTF_8));
+        try (PostgresBatchWriter writer = writer(stream)) {
+            writer.store(List.of(new IdentifiedEvent(
+                    event.fingerprint(),
+                    new SourceRecord(json.getBytes(StandardCharsets.UTF_8), 0, 0, START),
+                    CopyEncoder.columns(event.columns()))));
+        }
+        assertThat(row("SELECT t, i, d, b, at, missing, doc ->> 't' FROM typed"))
+                .containsExactly(
+                        "\"\\ \n\t ю 🎬",
+                        "-9223372036854775808",
+                        "-0.0015",
+                        "t",
+                        "1969-12-31 20:59:59.999999+00",
+                        null,
+                        "\"\\ \n\t ю 🎬");
+    }
+
+    private static PostgresBatchWriter writer(StreamDefinition stream) {
+        return new PostgresBatchWriter(login, stream.table(), stream.window());
+    }
+
+    private static IdentifiedEvent view(String user, int partition, long offset, long time) throws Exception {
+        return view(user, "watch", partition, offset, time);
+    }
+
+    private static IdentifiedEvent view(String user, String name, int partition, long offset, long time)
+            throws Exception {
+        return event(Fixtures.viewEvent(user, name), partition, offset, time);
+    }
+
+    private static IdentifiedEvent event(String json, int partition, long offset, long time) throws Exception {
+        byte[] value = json.getBytes(StandardCharsets.UTF_8);
+        Event event = new EventReader(Fixtures.viewEvents()).read(value);
+        return new IdentifiedEvent(
+                event.fingerprint(),
+                new SourceRecord(value, partition, offset, time),
+                CopyEncoder.columns(event.columns()));
+    }
+
+    private static void sql(String statement) throws SQLException {
+        Fixtures.execute(login, statement);
+    }
+
+    private static List<String> row(String query) throws SQLException {
+        return Fixtures.row(login, query);
+    }
+}
