@@ -4,6 +4,7 @@ import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.event.InvalidStreamDefinitionException;
 import io.github.eventdedup.event.StreamDefinition;
 import java.io.IOException;
+import java.lang.reflect.Proxy;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -40,7 +41,8 @@ public final class HttpIngest implements AutoCloseable {
         }
         try {
             HttpIngest ingest = start(IngestSettings.from(System.getenv()));
-            Runtime.getRuntime().addShutdownHook(new Thread(ingest::stopProcess, "drain"));
+            ingest.stopOn("TERM");
+            ingest.stopOn("INT");
         } catch (StartupException e) {
             fail("http-ingest cannot start: " + e.getMessage());
         }
@@ -51,10 +53,31 @@ public final class HttpIngest implements AutoCloseable {
         System.exit(1);
     }
 
-    private void stopProcess() {
-        boolean drained = drain();
-        // By itself a JVM that was sent SIGTERM ends with 143, which supervisors take for a crash.
-        Runtime.getRuntime().halt(drained ? 0 : 1);
+    /**
+     * Drains and ends the process when it gets the signal.
+     *
+     * <p>Not a shutdown hook: after SIGTERM a JVM ends with 143, which supervisors take for a crash, and a hook could
+     * change that only by halting, which leaves behind what libraries have unpacked in the temporary folder. JEP 260
+     * keeps {@code sun.misc.Signal} open for want of another way; called by name, because the compiler's warning about
+     * it cannot be suppressed.
+     */
+    private void stopOn(String name) {
+        try {
+            Class<?> signal = Class.forName("sun.misc.Signal");
+            Class<?> handler = Class.forName("sun.misc.SignalHandler");
+            Object stop = Proxy.newProxyInstance(
+                    HttpIngest.class.getClassLoader(), new Class<?>[] {handler}, (proxy, method, arguments) -> {
+                        Thread drain = new Thread(() -> System.exit(drain() ? 0 : 1), "drain");
+                        // Else the process would end by itself as soon as the web server's threads have.
+                        drain.setDaemon(false);
+                        drain.start();
+                        return null;
+                    });
+            signal.getMethod("handle", signal, handler)
+                    .invoke(null, signal.getConstructor(String.class).newInstance(name), stop);
+        } catch (ReflectiveOperationException e) {
+            throw new IllegalStateException("this Java cannot handle the signal " + name, e);
+        }
     }
 
     /**

@@ -78,7 +78,10 @@ class DrainIT {
 
     private void start(Map<String, String> settings) throws IOException {
         ProcessBuilder builder = new ProcessBuilder(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-jar", JAR.toString());
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-Djava.io.tmpdir=" + Files.createDirectories(temporary()),
+                "-jar",
+                JAR.toString());
         builder.environment().keySet().removeIf(key -> key.startsWith("DEDUP_"));
         builder.environment()
                 .putAll(Map.of(
@@ -89,6 +92,10 @@ class DrainIT {
         process = builder.redirectOutput(directory.resolve("out").toFile())
                 .redirectError(directory.resolve("err").toFile())
                 .start();
+    }
+
+    private Path temporary() {
+        return directory.resolve("tmp");
     }
 
     private void startAndAwaitReady(Map<String, String> settings) throws IOException {
@@ -113,6 +120,7 @@ class DrainIT {
             fingerprint(outcome.answer());
         });
         assertExit(0);
+        assertThat(temporary()).isEmptyDirectory();
         assertThat(fingerprints(kafka))
                 .containsAll(load.outcomes().stream()
                         .map(outcome -> fingerprint(outcome.answer()))
@@ -152,7 +160,10 @@ class DrainIT {
             process.destroy();
             assertExit(1);
         }
-        assertThat(Files.readString(directory.resolve("out"))).contains("Requests in flight were cut off");
+        assertThat(Files.readString(directory.resolve("out")))
+                .contains("Requests in flight outlasted the drain timeout and were cut off")
+                .doesNotContain("\tat ")
+                .endsWith("Stopped\n");
     }
 
     /** Asks on one connection, which the service serves while it drains, until it no longer is ready. */
