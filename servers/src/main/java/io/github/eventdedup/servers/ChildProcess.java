@@ -22,7 +22,7 @@ public final class ChildProcess {
     private static final long LOG_LIMIT_BYTES = 16L << 20;
     private static final Duration POLL = Duration.ofMillis(100);
 
-    /** Processes that must not outlive this JVM. kill -9 of the JVM is beyond help: the next start deals with those. */
+    /** kill -9 of this JVM is beyond help. */
     private static final Set<Process> BOUND = ConcurrentHashMap.newKeySet();
 
     static {
@@ -32,18 +32,24 @@ public final class ChildProcess {
 
     private final String name;
     private final Path log;
-    private final boolean bound;
+    private final Consumer<Process> started;
     private volatile Process process;
 
     /**
      * @param name what messages call it
      * @param log where its output goes, appended; a long one is put aside as {@code <log>.1} at the next start
-     * @param bound whether the process is killed when this JVM exits; otherwise the caller sees to its end
+     * @param started is told of each process right after it was spawned; {@link #killAtExit} is one way to use it
      */
-    public ChildProcess(String name, Path log, boolean bound) {
+    public ChildProcess(String name, Path log, Consumer<Process> started) {
         this.name = name;
         this.log = log;
-        this.bound = bound;
+        this.started = started;
+    }
+
+    /** Has the process killed when this JVM exits. Without this a child outlives its parent. */
+    public static void killAtExit(Process process) {
+        BOUND.removeIf(ended -> !ended.isAlive());
+        BOUND.add(process);
     }
 
     /**
@@ -70,10 +76,7 @@ public final class ChildProcess {
         } catch (IOException e) {
             throw new ServerException(name + " cannot be run: " + e.getMessage(), e);
         }
-        if (bound) {
-            BOUND.removeIf(ended -> !ended.isAlive());
-            BOUND.add(process);
-        }
+        started.accept(process);
     }
 
     /**

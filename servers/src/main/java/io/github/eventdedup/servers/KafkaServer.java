@@ -42,7 +42,7 @@ public final class KafkaServer implements AutoCloseable {
      * @param port on 127.0.0.1, for clients
      */
     public KafkaServer(Path directory, int port) {
-        this(directory, port, new ChildProcess("kafka", directory.resolve("kafka.log"), true));
+        this(directory, port, new ChildProcess("kafka", directory.resolve("kafka.log"), ChildProcess::killAtExit));
     }
 
     /** A node that runs as the given child. */

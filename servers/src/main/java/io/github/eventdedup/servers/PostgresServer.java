@@ -56,7 +56,10 @@ public final class PostgresServer implements AutoCloseable {
      * @param port on 127.0.0.1
      */
     public PostgresServer(Path directory, int port) {
-        this(directory, port, new ChildProcess("postgres", directory.resolve("postgres.log"), true));
+        this(
+                directory,
+                port,
+                new ChildProcess("postgres", directory.resolve("postgres.log"), ChildProcess::killAtExit));
     }
 
     /** A server that runs as the given child. */

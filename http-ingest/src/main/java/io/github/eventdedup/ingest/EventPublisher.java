@@ -1,0 +1,175 @@
+package io.github.eventdedup.ingest;
+
+import io.github.eventdedup.event.Fingerprint;
+import java.time.Duration;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.Producer;
+import org.apache.kafka.clients.producer.ProducerConfig;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.errors.RecordTooLargeException;
+import org.apache.kafka.common.errors.TimeoutException;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+import org.eclipse.jetty.http.HttpStatus;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Writes events to Kafka. Thread-safe.
+ *
+ * <p>Callers never wait: neither for room in the producer's buffer, because less is ever in flight than fits, nor for
+ * Kafka to say where a topic's partitions are, because that has been asked ({@link #prepare}) before the first event is
+ * taken.
+ */
+final class EventPublisher implements AutoCloseable {
+
+    private static final Logger LOG = LoggerFactory.getLogger(EventPublisher.class);
+
+    /** What a record takes beside its body, its key and Kafka's framing among it; so a bound holds for tiny events too. */
+    static final int RECORD_OVERHEAD_BYTES = 256;
+
+    private static final int BATCH_BYTES = 64 * 1024;
+
+    private final Producer<byte[], byte[]> producer;
+    private final Semaphore inFlight;
+    private final Set<String> preparedTopics = ConcurrentHashMap.newKeySet();
+
+    /**
+     * @param producer taken over, and closed by {@link #close(Duration)}
+     * @param maxInFlightBytes how much may wait for Kafka's acknowledgement
+     */
+    EventPublisher(Producer<byte[], byte[]> producer, int maxInFlightBytes) {
+        this.producer = producer;
+        inFlight = new Semaphore(maxInFlightBytes);
+    }
+
+    /** @throws StartupException where the addresses of the brokers cannot be used */
+    static EventPublisher connect(IngestSettings settings) throws StartupException {
+        int deliveryMillis = (int) settings.deliveryTimeout().toMillis();
+        try {
+            Producer<byte[], byte[]> producer = new KafkaProducer<>(
+                    Map.ofEntries(
+                            Map.entry(ProducerConfig.BOOTSTRAP_SERVERS_CONFIG, settings.kafkaBootstrapServers()),
+                            Map.entry(ProducerConfig.CLIENT_ID_CONFIG, "http-ingest"),
+                            Map.entry(ProducerConfig.ACKS_CONFIG, "all"),
+                            Map.entry(ProducerConfig.ENABLE_IDEMPOTENCE_CONFIG, true),
+                            Map.entry(ProducerConfig.MAX_IN_FLIGHT_REQUESTS_PER_CONNECTION, 5),
+                            Map.entry(ProducerConfig.DELIVERY_TIMEOUT_MS_CONFIG, deliveryMillis),
+                            // Leaves time for a second try.
+                            Map.entry(ProducerConfig.REQUEST_TIMEOUT_MS_CONFIG, deliveryMillis / 2),
+                            // Clients wait for the acknowledgement, so to wait for more events is to wait for
+                            // nobody. Under load batches grow by themselves while earlier ones are under way.
+                            Map.entry(ProducerConfig.LINGER_MS_CONFIG, 0),
+                            Map.entry(ProducerConfig.BATCH_SIZE_CONFIG, BATCH_BYTES),
+                            Map.entry(ProducerConfig.COMPRESSION_TYPE_CONFIG, "lz4"),
+                            // Batches can be half empty at worst, and each partition has one that is begun.
+                            Map.entry(
+                                    ProducerConfig.BUFFER_MEMORY_CONFIG,
+                                    2L * settings.maxInFlightBytes() + 256L * BATCH_BYTES),
+                            // Only after a topic was deleted, or where the two promises above do not hold.
+                            Map.entry(ProducerConfig.MAX_BLOCK_MS_CONFIG, 500),
+                            // A stream that rests for minutes must not make its next event wait for metadata.
+                            Map.entry(ProducerConfig.METADATA_MAX_IDLE_CONFIG, Long.MAX_VALUE)),
+                    new ByteArraySerializer(),
+                    new ByteArraySerializer());
+            return new EventPublisher(producer, settings.maxInFlightBytes());
+        } catch (KafkaException e) {
+            Throwable cause = e.getCause() == null ? e : e.getCause();
+            throw new StartupException(
+                    "cannot use the Kafka brokers " + settings.kafkaBootstrapServers() + ": " + cause.getMessage());
+        }
+    }
+
+    /**
+     * Learns where the topic's partitions are. Until it has once, events for the topic are refused.
+     *
+     * @return whether Kafka has answered; after half a second at the latest
+     */
+    boolean prepare(String topic) {
+        if (preparedTopics.contains(topic)) {
+            return true;
+        }
+        try {
+            producer.partitionsFor(topic);
+            preparedTopics.add(topic);
+            return true;
+        } catch (KafkaException e) {
+            LOG.debug("No metadata of topic {} yet", topic, e);
+            return false;
+        }
+    }
+
+    /**
+     * Hands an event to Kafka.
+     *
+     * @return completed once Kafka has acknowledged the event with acks=all, or failed with the {@link Problem} to
+     *     answer; completed on Kafka's own thread, which must not be held up
+     * @throws Problem 503 at once, where too much is in flight or the topic is not known yet
+     */
+    CompletableFuture<Void> publish(String topic, Fingerprint fingerprint, byte[] event) {
+        if (!preparedTopics.contains(topic)) {
+            throw Problem.unavailable("Kafka cannot be reached or has no topic '" + topic + "'; try again");
+        }
+        int bytes = event.length + RECORD_OVERHEAD_BYTES;
+        if (!inFlight.tryAcquire(bytes)) {
+            throw Problem.unavailable("too many events are waiting for Kafka; try again");
+        }
+        CompletableFuture<Void> acknowledged = new CompletableFuture<>();
+        AtomicBoolean released = new AtomicBoolean();
+        Thread caller = Thread.currentThread();
+        try {
+            var unused = producer.send(new ProducerRecord<>(topic, fingerprint.bytes(), event), (position, failure) -> {
+                if (released.compareAndSet(false, true)) {
+                    inFlight.release(bytes);
+                }
+                if (failure instanceof TimeoutException && Thread.currentThread() == caller) {
+                    // It is the caller who has waited: the topic was deleted. One is enough.
+                    preparedTopics.remove(topic);
+                }
+                if (failure == null) {
+                    acknowledged.complete(null);
+                } else {
+                    acknowledged.completeExceptionally(problem(topic, failure));
+                }
+            });
+        } catch (KafkaException | IllegalStateException e) {
+            // Thrown, for instance, by a producer that is closed; the callback is not called then.
+            if (released.compareAndSet(false, true)) {
+                inFlight.release(bytes);
+            }
+            throw problem(topic, e);
+        }
+        return acknowledged;
+    }
+
+    private Problem problem(String topic, Exception failure) {
+        LOG.debug("Kafka did not take an event for {}", topic, failure);
+        if (failure instanceof RecordTooLargeException) {
+            return new Problem(
+                    HttpStatus.PAYLOAD_TOO_LARGE_413,
+                    "the event is too large for the topic '" + topic + "', whose limit is max.message.bytes");
+        }
+        return Problem.unavailable("Kafka did not acknowledge the event in time; try again");
+    }
+
+    /** The bytes that could still be put in flight. */
+    int freeBytes() {
+        return inFlight.availablePermits();
+    }
+
+    /** Lets go of the producer after its records in flight are delivered, or after this long. */
+    void close(Duration timeout) {
+        producer.close(timeout);
+    }
+
+    @Override
+    public void close() {
+        close(Duration.ZERO);
+    }
+}

@@ -1,0 +1,268 @@
+package io.github.eventdedup.ingest;
+
+import io.github.eventdedup.event.EventReader;
+import io.github.eventdedup.event.Fingerprint;
+import io.github.eventdedup.event.InvalidEventException;
+import io.javalin.Javalin;
+import io.javalin.compression.CompressionStrategy;
+import io.javalin.config.JavalinConfig;
+import io.javalin.http.Context;
+import io.javalin.http.HttpResponseException;
+import io.javalin.http.MethodNotAllowedResponse;
+import io.javalin.router.EndpointNotFound;
+import io.javalin.util.JavalinException;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeoutException;
+import org.eclipse.jetty.http.HttpException;
+import org.eclipse.jetty.http.HttpStatus;
+import org.eclipse.jetty.server.HttpConfiguration;
+import org.eclipse.jetty.server.HttpConnectionFactory;
+import org.eclipse.jetty.server.Server;
+import org.eclipse.jetty.server.ServerConnector;
+import org.eclipse.jetty.util.thread.QueuedThreadPool;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** The routes and the web server. Thread-safe. */
+final class IngestServer implements AutoCloseable {
+
+    /** The path and the stream of the clients that were there before this service. */
+    private static final String LEGACY_PATH = "/api-fast/view-event";
+
+    private static final String LEGACY_STREAM = "view-events";
+
+    private static final Logger LOG = LoggerFactory.getLogger(IngestServer.class);
+
+    private static final String JSON = "application/json";
+
+    /** A connection on which nothing happens for this long is closed, a half-sent request with it. */
+    private static final Duration IDLE_TIMEOUT = Duration.ofSeconds(30);
+
+    private final Map<String, EventReader> readers;
+    private final EventPublisher publisher;
+    private final KafkaWatch watch;
+    private final QueuedThreadPool threads;
+    private final Javalin javalin;
+    private volatile boolean draining;
+
+    /**
+     * Starts to listen.
+     *
+     * @param readers one for each stream, by the stream's name
+     * @throws StartupException where the port cannot be had
+     */
+    IngestServer(IngestSettings settings, Map<String, EventReader> readers, EventPublisher publisher, KafkaWatch watch)
+            throws StartupException {
+        this.readers = new TreeMap<>(readers);
+        this.publisher = publisher;
+        this.watch = watch;
+        // No request waits in a thread, neither for its client nor for Kafka, so more threads than this would only
+        // take turns: eight were the fastest on two cores. One accepts connections, one selects.
+        threads = new QueuedThreadPool(Math.max(8, 4 * Runtime.getRuntime().availableProcessors()));
+        threads.setName("http");
+        javalin = Javalin.create(config -> configure(config, settings));
+        try {
+            javalin.start();
+        } catch (JavalinException e) {
+            throw new StartupException("cannot listen on " + settings.host() + " port " + settings.port()
+                    + "; stop what uses the port, or choose another with DEDUP_HTTP_PORT (" + rootMessage(e) + ")");
+        }
+    }
+
+    private static String rootMessage(Throwable failure) {
+        Throwable root = failure;
+        while (root.getCause() != null) {
+            root = root.getCause();
+        }
+        return root.getMessage();
+    }
+
+    /** The port that is listened on. */
+    int port() {
+        return javalin.port();
+    }
+
+    private void configure(JavalinConfig config, IngestSettings settings) {
+        config.startup.showJavalinBanner = false;
+        config.startup.showOldJavalinVersionWarning = false;
+        config.startup.startupWatcherEnabled = false;
+        config.http.prefer405over404 = true;
+        // Where an answer starts out as JSON, Jetty adds a charset to the type of the problem that replaces it.
+        config.http.defaultContentType = Problem.CONTENT_TYPE;
+        // The answers are shorter than what compressing them would add.
+        config.http.compressionStrategy = CompressionStrategy.NONE;
+        config.jetty.threadPool = threads;
+        config.jetty.modifyServer(server -> {
+            server.setErrorHandler(new ProblemErrorHandler());
+            server.setStopTimeout(settings.drainTimeout().toMillis());
+        });
+        config.jetty.modifyServletContextHandler(context -> context.setErrorHandler(new ProblemErrorHandler()));
+        config.jetty.addConnector((server, http) -> connector(server, http, settings));
+
+        config.routes.post(LEGACY_PATH, context -> ingest(context, LEGACY_STREAM, true));
+        config.routes.post(
+                "/v1/streams/{stream}/events", context -> ingest(context, context.pathParam("stream"), false));
+        config.routes.get("/health/live", context -> answer(context, HttpStatus.OK_200, "{\"status\":\"live\"}"));
+        config.routes.get("/health/ready", this::ready);
+        // Without this Javalin would answer a HEAD with 200 in any case.
+        config.routes.head("/health/ready", this::ready);
+        config.routes.exception(Exception.class, IngestServer::answerFailure);
+        // Javalin has a handler of its own for these, which is no problem+json.
+        config.routes.exception(HttpResponseException.class, IngestServer::answerFailure);
+        config.routes.error(
+                HttpStatus.REQUEST_TIMEOUT_408,
+                context -> answer(
+                        context,
+                        new Problem(HttpStatus.REQUEST_TIMEOUT_408, "the rest of the request did not arrive in time")));
+        config.router.javaLangErrorHandler((response, error) -> {
+            LOG.error("A request failed", error);
+            response.setStatus(HttpStatus.INTERNAL_SERVER_ERROR_500);
+        });
+    }
+
+    private static ServerConnector connector(Server server, HttpConfiguration http, IngestSettings settings) {
+        ServerConnector connector = new ServerConnector(server, 1, 1, new HttpConnectionFactory(http));
+        connector.setHost(settings.host());
+        connector.setPort(settings.port());
+        connector.setIdleTimeout(IDLE_TIMEOUT.toMillis());
+        // A connection that rests is closed this soon once the service drains; one with a request is waited for.
+        connector.setShutdownIdleTimeout(500);
+        return connector;
+    }
+
+    private void ingest(Context context, String stream, boolean contentTypeOptional) {
+        EventReader reader = readers.get(stream);
+        if (reader == null) {
+            throw new Problem(
+                    HttpStatus.NOT_FOUND_404,
+                    "there is no stream '" + stream + "'; there is " + String.join(", ", readers.keySet()));
+        }
+        checkContentType(context, contentTypeOptional);
+        context.future(() -> RequestBody.read(context.req(), EventReader.MAX_EVENT_BYTES)
+                .thenCompose(body -> publish(stream, reader, body))
+                // Kafka's thread must not write to a client: one that does not read its answers would hold up all.
+                .thenAcceptAsync(
+                        fingerprint -> answer(
+                                context,
+                                HttpStatus.ACCEPTED_202,
+                                "{\"status\":\"accepted\",\"fingerprint\":\"" + fingerprint + "\"}"),
+                        threads));
+    }
+
+    private CompletableFuture<Fingerprint> publish(String stream, EventReader reader, byte[] body) {
+        Fingerprint fingerprint;
+        try {
+            fingerprint = reader.read(body).fingerprint();
+        } catch (InvalidEventException e) {
+            throw new Problem(HttpStatus.BAD_REQUEST_400, "the event " + e.getMessage());
+        }
+        return publisher.publish(stream, fingerprint, body).thenApply(acknowledged -> fingerprint);
+    }
+
+    private static void checkContentType(Context context, boolean optional) {
+        String contentType = context.req().getContentType();
+        boolean json = contentType == null ? optional : contentType.equals(JSON) || isJsonInUtf8(contentType);
+        if (!json) {
+            throw new Problem(
+                    HttpStatus.UNSUPPORTED_MEDIA_TYPE_415,
+                    (contentType == null ? "the content type is missing" : "the content type is not taken")
+                            + "; send one JSON object in UTF-8 as " + JSON);
+        }
+        String encoding = context.req().getHeader("Content-Encoding");
+        if (encoding != null && !encoding.equalsIgnoreCase("identity")) {
+            throw new Problem(
+                    HttpStatus.UNSUPPORTED_MEDIA_TYPE_415,
+                    "the content encoding is not taken; send the event as it is");
+        }
+    }
+
+    private static boolean isJsonInUtf8(String contentType) {
+        String[] parts = contentType.toLowerCase(Locale.ROOT).split(";", -1);
+        if (!parts[0].strip().equals(JSON)) {
+            return false;
+        }
+        for (int i = 1; i < parts.length; i++) {
+            String parameter = parts[i].replace("\"", "").strip();
+            if (parameter.startsWith("charset=") && !parameter.equals("charset=utf-8")) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private void ready(Context context) {
+        if (draining) {
+            throw Problem.unavailable("the service is stopping");
+        }
+        watch.obstacle().ifPresent(reason -> {
+            throw Problem.unavailable(reason);
+        });
+        answer(context, HttpStatus.OK_200, "{\"status\":\"ready\"}");
+    }
+
+    private static void answer(Context context, int status, String json) {
+        context.status(status).contentType(JSON).result(json.getBytes(StandardCharsets.UTF_8));
+    }
+
+    private static void answerFailure(Exception failure, Context context) {
+        if (failure instanceof Problem problem) {
+            answer(context, problem);
+        } else if (failure instanceof EndpointNotFound) {
+            answer(
+                    context,
+                    new Problem(
+                            HttpStatus.NOT_FOUND_404,
+                            "there is nothing here; events go to POST /v1/streams/{stream}/events"));
+        } else if (failure instanceof MethodNotAllowedResponse refused) {
+            String allowed = String.join(", ", refused.getDetails().values());
+            context.header("Allow", allowed);
+            answer(context, new Problem(HttpStatus.METHOD_NOT_ALLOWED_405, "the method here is " + allowed));
+        } else if (failure instanceof HttpResponseException refused) {
+            answer(context, new Problem(refused.getStatus(), refused.getMessage()));
+        } else if (failure instanceof HttpException refused) {
+            // Found out by the web server while it read the body, such as a chunk without a length.
+            answer(context, new Problem(refused.getCode(), "the request is broken: " + refused.getReason()));
+        } else {
+            LOG.error("A request failed", failure);
+            answer(context, new Problem(HttpStatus.INTERNAL_SERVER_ERROR_500, "the service failed; its log says why"));
+        }
+    }
+
+    private static void answer(Context context, Problem problem) {
+        if (problem.status() == HttpStatus.SERVICE_UNAVAILABLE_503) {
+            context.header("Retry-After", "1");
+        }
+        context.status(problem.status()).contentType(Problem.CONTENT_TYPE).result(problem.json());
+    }
+
+    /**
+     * Lets requests in flight finish: takes no new connection, closes each one after its next answer or when it rests,
+     * and returns when there is none left.
+     *
+     * @return false where requests had to be cut off because the drain timeout was over
+     */
+    boolean drain() {
+        draining = true;
+        try {
+            // Not Javalin's own stop, which logs a stack trace when the time is over.
+            javalin.jettyServer().server().stop();
+            return true;
+        } catch (TimeoutException e) {
+            LOG.warn("Requests in flight outlasted the drain timeout and were cut off");
+            return false;
+        } catch (Exception e) {
+            LOG.error("The web server did not stop in order", e);
+            return false;
+        }
+    }
+
+    @Override
+    public void close() {
+        drain();
+    }
+}

@@ -1,0 +1,53 @@
+package io.github.eventdedup.ingest;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.nio.charset.StandardCharsets;
+import org.eclipse.jetty.http.HttpStatus;
+
+/**
+ * An answer that says why a request was not carried out, as RFC 9457 has it. Thrown from wherever that is found out;
+ * carries no stack trace, since it is an answer and not a fault of the program.
+ */
+final class Problem extends RuntimeException {
+
+    static final String CONTENT_TYPE = "application/problem+json";
+
+    private static final long serialVersionUID = 1L;
+    private static final ObjectMapper MAPPER = new ObjectMapper();
+
+    private final int status;
+
+    /**
+     * @param status the HTTP status
+     * @param detail one sentence for the person who sent the request: what is wrong, and what to do
+     */
+    Problem(int status, String detail) {
+        super(detail, null, false, false);
+        this.status = status;
+    }
+
+    /** Events cannot be taken right now; to send the same request again is right, and safe. */
+    static Problem unavailable(String detail) {
+        return new Problem(HttpStatus.SERVICE_UNAVAILABLE_503, detail);
+    }
+
+    int status() {
+        return status;
+    }
+
+    byte[] json() {
+        try {
+            String json = MAPPER.writeValueAsString(MAPPER.createObjectNode()
+                    // The type says no more than the status, so the title must be the status's own phrase.
+                    .put("type", "about:blank")
+                    .put("title", HttpStatus.getMessage(status))
+                    .put("status", status)
+                    .put("detail", getMessage()));
+            // Not writeValueAsBytes: that throws where a message quotes half of a surrogate pair.
+            return json.getBytes(StandardCharsets.UTF_8);
+        } catch (JsonProcessingException e) {
+            throw new AssertionError("four plain fields can always be written", e);
+        }
+    }
+}

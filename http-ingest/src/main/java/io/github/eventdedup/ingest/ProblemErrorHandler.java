@@ -1,0 +1,32 @@
+package io.github.eventdedup.ingest;
+
+import java.nio.ByteBuffer;
+import org.eclipse.jetty.http.HttpException;
+import org.eclipse.jetty.http.HttpHeader;
+import org.eclipse.jetty.server.Request;
+import org.eclipse.jetty.server.Response;
+import org.eclipse.jetty.server.handler.ErrorHandler;
+import org.eclipse.jetty.util.Callback;
+
+/** Answers what the web server itself refuses (a broken request line, headers too large): a problem, not an HTML page. */
+final class ProblemErrorHandler extends ErrorHandler {
+
+    @Override
+    public boolean handle(Request request, Response response, Callback callback) {
+        int status = response.getStatus();
+        // The reason of an HttpException is the web server's own short phrase; any other exception stays inside.
+        String detail = "the request could not be handled";
+        if (request.getAttribute(ERROR_EXCEPTION) instanceof HttpException failure) {
+            status = failure.getCode();
+            if (failure.getReason() != null) {
+                detail = failure.getReason();
+            }
+        } else if (request.getAttribute(ERROR_MESSAGE) instanceof String message && status < 500) {
+            detail = message;
+        }
+        response.setStatus(status);
+        response.getHeaders().put(HttpHeader.CONTENT_TYPE, Problem.CONTENT_TYPE);
+        response.write(true, ByteBuffer.wrap(new Problem(status, detail).json()), callback);
+        return true;
+    }
+}

@@ -1,0 +1,89 @@
+package io.github.eventdedup.ingest;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.github.eventdedup.event.Fingerprint;
+import java.util.concurrent.CompletableFuture;
+import org.apache.kafka.clients.producer.MockProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.errors.RecordTooLargeException;
+import org.apache.kafka.common.errors.TimeoutException;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+import org.assertj.core.api.AbstractThrowableAssert;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+class EventPublisherTest {
+
+    private static final String TOPIC = "view-events";
+    private static final Fingerprint FINGERPRINT = new Fingerprint(1, 2, 3, 4);
+    private static final byte[] EVENT = new byte[1000];
+    private static final int COST = EVENT.length + EventPublisher.RECORD_OVERHEAD_BYTES;
+
+    private final MockProducer<byte[], byte[]> producer =
+            new MockProducer<>(false, null, new ByteArraySerializer(), new ByteArraySerializer());
+    private final EventPublisher publisher = new EventPublisher(producer, 2 * COST);
+
+    @AfterEach
+    void close() {
+        publisher.close();
+    }
+
+    @Test
+    void keysTheUntouchedEventByItsFingerprint() {
+        publisher.prepare(TOPIC);
+        CompletableFuture<Void> acknowledged = publisher.publish(TOPIC, FINGERPRINT, EVENT);
+        ProducerRecord<byte[], byte[]> record = producer.history().get(0);
+        assertThat(record.topic()).isEqualTo(TOPIC);
+        assertThat(record.key()).isEqualTo(FINGERPRINT.bytes());
+        assertThat(record.value()).isSameAs(EVENT);
+        assertThat(acknowledged).isNotDone();
+        producer.completeNext();
+        assertThat(acknowledged).isCompleted();
+        assertThat(publisher.freeBytes()).isEqualTo(2 * COST);
+    }
+
+    @Test
+    void refusesWhatWouldExceedTheBoundAndTakesEventsAgainAfterAnyOutcome() {
+        publisher.prepare(TOPIC);
+        CompletableFuture<Void> first = publisher.publish(TOPIC, FINGERPRINT, EVENT);
+        CompletableFuture<Void> second = publisher.publish(TOPIC, FINGERPRINT, EVENT);
+        assertProblem(assertThatThrownBy(() -> publisher.publish(TOPIC, FINGERPRINT, new byte[0])), 503);
+        assertThat(producer.history()).hasSize(2);
+
+        producer.completeNext();
+        producer.errorNext(new TimeoutException());
+        assertThat(first).isCompleted();
+        assertProblem(assertThatThrownBy(second::join).cause(), 503);
+        assertThat(publisher.freeBytes()).isEqualTo(2 * COST);
+    }
+
+    @Test
+    void refusesEventsForATopicThatKafkaHasNotDescribed() {
+        assertProblem(assertThatThrownBy(() -> publisher.publish(TOPIC, FINGERPRINT, EVENT)), 503);
+        assertThat(producer.history()).isEmpty();
+        assertThat(publisher.freeBytes()).isEqualTo(2 * COST);
+    }
+
+    @Test
+    void aProducerThatThrowsLeaksNothing() {
+        publisher.prepare(TOPIC);
+        producer.sendException = new IllegalStateException("closed");
+        assertProblem(assertThatThrownBy(() -> publisher.publish(TOPIC, FINGERPRINT, EVENT)), 503);
+        assertThat(publisher.freeBytes()).isEqualTo(2 * COST);
+    }
+
+    @Test
+    void aRecordThatTheTopicRefusesAsTooLargeIsTheClientsToMend() {
+        publisher.prepare(TOPIC);
+        CompletableFuture<Void> acknowledged = publisher.publish(TOPIC, FINGERPRINT, EVENT);
+        producer.errorNext(new RecordTooLargeException());
+        assertProblem(assertThatThrownBy(acknowledged::join).cause(), 413);
+    }
+
+    private static void assertProblem(AbstractThrowableAssert<?, ? extends Throwable> failure, int status) {
+        failure.isInstanceOfSatisfying(
+                Problem.class, problem -> assertThat(problem.status()).isEqualTo(status));
+    }
+}

@@ -1,0 +1,198 @@
+package io.github.eventdedup.ingest;
+
+import static io.github.eventdedup.ingest.TestEvents.PATH;
+import static io.github.eventdedup.ingest.TestEvents.STREAM;
+import static io.github.eventdedup.ingest.TestEvents.VECTOR;
+import static io.github.eventdedup.ingest.TestEvents.event;
+import static io.github.eventdedup.ingest.TestEvents.fingerprint;
+import static io.github.eventdedup.ingest.TestEvents.fingerprints;
+import static io.github.eventdedup.ingest.TestEvents.problem;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The broker comes late, dies, hangs and comes back; the ingest is never restarted. */
+@Timeout(180)
+class KafkaOutageIT {
+
+    /** Far below the 60 s that Kafka has in the tests that use it, and enough for a busy machine. */
+    private static final Duration AT_ONCE = Duration.ofSeconds(3);
+
+    private static final int LEAST_IN_FLIGHT_BYTES = 512 * 1024;
+
+    @TempDir
+    private Path directory;
+
+    private TestKafka kafka;
+    private HttpIngest ingest;
+
+    @BeforeEach
+    void prepare() throws Exception {
+        kafka = new TestKafka(directory);
+    }
+
+    @AfterEach
+    void stop() {
+        try {
+            if (ingest != null) {
+                ingest.close();
+            }
+        } finally {
+            kafka.close();
+        }
+    }
+
+    private void startIngest(Map<String, String> settings) throws Exception {
+        Map<String, String> all = new HashMap<>(Map.of(
+                "DEDUP_HTTP_PORT", "0",
+                "DEDUP_KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrapServers(),
+                "DEDUP_STREAMS_DIR", TestEvents.STREAMS.toString(),
+                "DEDUP_DELIVERY_TIMEOUT", "2s",
+                "DEDUP_DRAIN_TIMEOUT", "1s"));
+        all.putAll(settings);
+        ingest = HttpIngest.start(IngestSettings.from(all));
+    }
+
+    @Test
+    void startsWithoutKafkaAndBecomesReadyByItself() throws Exception {
+        startIngest(Map.of("DEDUP_DELIVERY_TIMEOUT", "60s"));
+        assertThat(RawClient.get(ingest.port(), "/health/live").status()).isEqualTo(200);
+        assertThat(problem(RawClient.get(ingest.port(), "/health/ready"), 503)).contains("Kafka");
+        assertThat(RawClient.head(ingest.port(), "/health/ready")).isEqualTo(503);
+        assertThat(within(AT_ONCE, () -> problem(RawClient.post(ingest.port(), PATH, VECTOR), 503)))
+                .contains("Kafka cannot be reached");
+
+        kafka.start();
+        await().atMost(Duration.ofSeconds(30))
+                .untilAsserted(() -> assertThat(problem(RawClient.get(ingest.port(), "/health/ready"), 503))
+                        .isEqualTo("Kafka lacks the topic view-events; create it"));
+        problem(RawClient.post(ingest.port(), PATH, VECTOR), 503);
+
+        kafka.createTopic(STREAM, Map.of());
+        awaitReady();
+        fingerprint(RawClient.post(ingest.port(), PATH, VECTOR));
+    }
+
+    @Test
+    void refusesWithinSecondsWhileKafkaIsAwayAndLosesNothingItAccepted() throws Exception {
+        kafka.start();
+        kafka.createTopic(STREAM, Map.of());
+        startIngest(Map.of());
+        awaitReady();
+
+        Load load = new Load(ingest.port(), 8);
+        try (load) {
+            await().until(() -> load.count(202) > 200);
+            kafka.kill();
+            await().atMost(Duration.ofSeconds(10)).until(() -> load.count(503) > 8);
+            long acceptedBefore = load.count(202);
+            within(
+                    Duration.ofSeconds(5),
+                    () -> problem(RawClient.post(ingest.port(), PATH, event("while away", 10)), 503));
+            await().atMost(Duration.ofSeconds(10))
+                    .until(() -> RawClient.get(ingest.port(), "/health/ready").status() == 503);
+            assertThat(RawClient.get(ingest.port(), "/health/live").status()).isEqualTo(200);
+            assertThat(load.count(202)).isEqualTo(acceptedBefore);
+
+            kafka.start();
+            await().atMost(Duration.ofSeconds(30)).until(() -> load.count(202) > acceptedBefore + 200);
+            awaitReady();
+        }
+        assertThat(load.outcomes())
+                .allSatisfy(outcome -> assertThat(outcome.answer().status()).isIn(202, 503));
+        assertThat(fingerprints(kafka)).containsAll(acceptedFingerprints(load));
+        assertThat(ingest.freeBytes()).isEqualTo(32 * 1024 * 1024);
+    }
+
+    @Test
+    void boundsWhatWaitsForKafkaAndRefusesTheRestAtOnce() throws Exception {
+        kafka.start();
+        kafka.createTopic(STREAM, Map.of());
+        startIngest(Map.of(
+                "DEDUP_MAX_IN_FLIGHT_BYTES", Integer.toString(LEAST_IN_FLIGHT_BYTES), "DEDUP_DELIVERY_TIMEOUT", "60s"));
+        awaitReady();
+
+        kafka.pause();
+        List<RawClient> waiting = new ArrayList<>();
+        try {
+            for (int i = 0; i < 5; i++) {
+                RawClient client = new RawClient(ingest.port());
+                waiting.add(client);
+                client.sendPost(PATH, event("waits " + i, 100_000).getBytes(StandardCharsets.UTF_8));
+            }
+            await().until(() -> ingest.freeBytes() < 100_000);
+            assertThat(within(
+                            AT_ONCE,
+                            () -> problem(RawClient.post(ingest.port(), PATH, event("too much", 100_000)), 503)))
+                    .isEqualTo("too many events are waiting for Kafka; try again");
+
+            kafka.resume();
+            for (RawClient client : waiting) {
+                fingerprint(client.read());
+            }
+        } finally {
+            for (RawClient client : waiting) {
+                client.close();
+            }
+        }
+        assertThat(ingest.freeBytes()).isEqualTo(LEAST_IN_FLIGHT_BYTES);
+        fingerprint(RawClient.post(ingest.port(), PATH, event("too much", 100_000)));
+    }
+
+    @Test
+    void aClientThatGoesAwayLeaksNothing() throws Exception {
+        kafka.start();
+        kafka.createTopic(STREAM, Map.of());
+        startIngest(Map.of("DEDUP_DELIVERY_TIMEOUT", "60s"));
+        awaitReady();
+        int free = ingest.freeBytes();
+
+        kafka.pause();
+        for (int i = 0; i < 20; i++) {
+            try (RawClient client = new RawClient(ingest.port())) {
+                client.sendPost(PATH, event("gone " + i, 3000).getBytes(StandardCharsets.UTF_8));
+                int sent = i + 1;
+                await().until(() -> ingest.freeBytes() <= free - sent * 3000);
+            }
+        }
+        kafka.resume();
+        await().until(() -> ingest.freeBytes() == free);
+        fingerprint(RawClient.post(ingest.port(), PATH, VECTOR));
+    }
+
+    private void awaitReady() {
+        await().atMost(Duration.ofSeconds(30))
+                .until(() -> RawClient.get(ingest.port(), "/health/ready").status() == 200);
+    }
+
+    private static List<String> acceptedFingerprints(Load load) {
+        return load.outcomes().stream()
+                .map(Load.Outcome::answer)
+                .filter(answer -> answer.status() == 202)
+                .map(TestEvents::fingerprint)
+                .toList();
+    }
+
+    private interface Request<T> {
+        T send() throws Exception;
+    }
+
+    private static <T> T within(Duration limit, Request<T> request) throws Exception {
+        long start = System.nanoTime();
+        T result = request.send();
+        assertThat(Duration.ofNanos(System.nanoTime() - start)).isLessThan(limit);
+        return result;
+    }
+}

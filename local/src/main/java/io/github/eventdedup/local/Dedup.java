@@ -1,0 +1,207 @@
+package io.github.eventdedup.local;
+
+import io.github.eventdedup.servers.ServerException;
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.lang.management.ManagementFactory;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** The command {@code ./dedup}. */
+@Command(
+        name = "dedup",
+        header = "The Event Deduplicator on this machine: stores every event exactly once, however often it is sent.",
+        description = {
+            "",
+            "  POST http://127.0.0.1:8001/api-fast/view-event -> Kafka -> Flink -> Postgres",
+            "",
+            "Everything listens on loopback. Data stays in the data directory.",
+            ""
+        },
+        synopsisSubcommandLabel = "COMMAND")
+final class Dedup implements Runnable {
+
+    /** A stop waits for savepoints. */
+    private static final Duration STOP_TIMEOUT = Duration.ofMinutes(5);
+
+    @Spec
+    private CommandLine.Model.CommandSpec spec;
+
+    private static final class Place {
+
+        @Option(
+                names = "--data-dir",
+                paramLabel = "DIR",
+                description = "where data, logs and state are (default: .dedup in the project)")
+        private Path dataDir;
+
+        @Option(
+                names = "--port-offset",
+                paramLabel = "N",
+                description = "added to every port, to run several systems side by side (default: 0)")
+        private int portOffset;
+
+        Layout layout() {
+            Path home = Path.of(System.getProperty("dedup.home", "")).toAbsolutePath();
+            Path data = dataDir == null ? home.resolve(".dedup") : dataDir;
+            if (portOffset < 0 || portOffset > 65535 - 9092) {
+                throw new LocalException("--port-offset " + portOffset + ": give a number from 0 to " + (65535 - 9092));
+            }
+            return new Layout(home, data.toAbsolutePath().normalize(), portOffset);
+        }
+    }
+
+    public static void main(String[] arguments) {
+        CommandLine line = new CommandLine(new Dedup());
+        // What is not ours there is Flink's, options and all.
+        line.getSubcommands().get("flink").setUnmatchedOptionsArePositionalParams(true);
+        line.setExecutionExceptionHandler((e, command, parsed) -> {
+            if (e instanceof LocalException || e instanceof ServerException) {
+                System.err.println(e.getMessage());
+            } else {
+                e.printStackTrace();
+            }
+            return 1;
+        });
+        System.exit(line.execute(arguments));
+    }
+
+    @Override
+    public void run() {
+        spec.commandLine().usage(System.out);
+    }
+
+    @Command(
+            mixinStandardHelpOptions = true,
+            description = "Start everything, or carry on where the last stop was. Ctrl-C stops it again.")
+    int up(
+            @Mixin Place place,
+            @Option(names = "--detach", description = "return when it is ready, and leave it running") boolean detach,
+            @Option(
+                            names = "--fresh",
+                            description = "let the jobs forget what they saw; their state is kept aside on disk")
+                    boolean fresh)
+            throws IOException {
+        Layout layout = place.layout();
+        if (detach) {
+            return detached(layout, fresh);
+        }
+        new Supervisor(layout, System.out).run(fresh);
+        return 0;
+    }
+
+    /** Starts the supervisor as a process of its own and shows what it says until it is ready or has ended. */
+    private static int detached(Layout layout, boolean fresh) throws IOException {
+        Path log = layout.log("supervisor");
+        Files.createDirectories(log.getParent());
+        // nohup: closing the terminal must not stop what was left running on purpose.
+        List<String> command = new ArrayList<>(List.of("nohup", Layout.java()));
+        command.addAll(ManagementFactory.getRuntimeMXBean().getInputArguments());
+        command.addAll(List.of("-cp", System.getProperty("java.class.path"), Dedup.class.getName(), "up"));
+        command.addAll(List.of("--data-dir", layout.data().toString(), "--port-offset", "" + layout.portOffset()));
+        if (fresh) {
+            command.add("--fresh");
+        }
+        try (Tail tail = new Tail(log)) {
+            Process supervisor = new ProcessBuilder(command)
+                    .redirectInput(Path.of("/dev/null").toFile())
+                    .redirectErrorStream(true)
+                    .redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile()))
+                    .start();
+            // Ctrl-C while it is starting: nothing is left running.
+            Thread abandon = new Thread(() -> {
+                supervisor.destroy();
+                supervisor.onExit().join();
+            });
+            Runtime.getRuntime().addShutdownHook(abandon);
+            RunState runState = new RunState(layout.run());
+            while (supervisor.isAlive() && !runState.isReady(supervisor.toHandle())) {
+                tail.show();
+                FlinkRest.sleep(Duration.ofMillis(100));
+            }
+            tail.show();
+            Runtime.getRuntime().removeShutdownHook(abandon);
+            return supervisor.isAlive() ? 0 : 1;
+        }
+    }
+
+    @Command(
+            description =
+                    "Stop everything, the jobs with a savepoint first. Nothing is lost: up carries on from there.")
+    int down(@Mixin Place place) throws IOException {
+        Layout layout = place.layout();
+        RunState runState = new RunState(layout.run());
+        Optional<ProcessHandle> supervisor = runState.process(RunState.SUPERVISOR);
+        if (supervisor.isEmpty()) {
+            if (!Files.exists(layout.run()) || !runState.lock() || !new Supervisor(layout, System.out).stopOrphans()) {
+                System.out.println("nothing is running in " + layout.data());
+            }
+            return 0;
+        }
+        Path log = layout.log("supervisor");
+        Files.createDirectories(log.getParent());
+        try (Tail tail = new Tail(log)) {
+            supervisor.get().destroy();
+            long deadline = System.nanoTime() + STOP_TIMEOUT.toNanos();
+            while (supervisor.get().isAlive()) {
+                if (System.nanoTime() > deadline) {
+                    throw new LocalException("still stopping after " + STOP_TIMEOUT.toMinutes() + " minutes: see " + log
+                            + ", or end pid " + supervisor.get().pid() + " and run ./dedup down again");
+                }
+                tail.show();
+                FlinkRest.sleep(Duration.ofMillis(100));
+            }
+            tail.show();
+        }
+        return 0;
+    }
+
+    @Command(
+            mixinStandardHelpOptions = true,
+            description = "Show every process and what each stream's job has counted.")
+    int status(@Mixin Place place, @Option(names = "--json", description = "for programs, on one line") boolean json) {
+        Status status = Status.of(place.layout());
+        System.out.print(json ? status.json() + System.lineSeparator() : status.table());
+        return 0;
+    }
+
+    @Command(description = "Flink's own command line on this cluster, such as: flink list, flink savepoint JOB.")
+    int flink(@Mixin Place place, @Parameters(arity = "0..*", paramLabel = "ARGUMENT") List<String> arguments)
+            throws IOException, InterruptedException {
+        List<String> forFlink = arguments == null ? List.of("--help") : arguments;
+        return new FlinkCluster(place.layout()).commandLine(forFlink).start().waitFor();
+    }
+
+    /** Shows what is appended to a file from now on. */
+    private static final class Tail implements AutoCloseable {
+
+        private final RandomAccessFile file;
+
+        Tail(Path path) throws IOException {
+            file = new RandomAccessFile(path.toFile(), "rw");
+            file.seek(file.length());
+        }
+
+        void show() throws IOException {
+            byte[] more = new byte[(int) Math.min(1 << 20, file.length() - file.getFilePointer())];
+            file.readFully(more);
+            System.out.write(more, 0, more.length);
+            System.out.flush();
+        }
+
+        @Override
+        public void close() throws IOException {
+            file.close();
+        }
+    }
+}

@@ -1,0 +1,185 @@
+package io.github.eventdedup.local;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+
+/** How Flink's processes are started here: its configuration directory and the command lines. */
+final class FlinkCluster {
+
+    private static final String RESULT = "BASH_JAVA_UTILS_EXEC_RESULT:";
+
+    private final Layout layout;
+    private final Path conf;
+
+    FlinkCluster(Layout layout) {
+        this.layout = layout;
+        this.conf = layout.flink().resolve("conf");
+    }
+
+    /** Writes the configuration: the project's, and what is different about this machine. */
+    void configure() {
+        Path source = layout.home().resolve("flink-conf");
+        try {
+            Files.createDirectories(conf);
+            for (String file : List.of("log4j.properties", "log4j-cli.properties")) {
+                Files.copy(source.resolve(file), conf.resolve(file), StandardCopyOption.REPLACE_EXISTING);
+            }
+            Path temporary = layout.flink().resolve("tmp");
+            Files.createDirectories(temporary);
+            Files.writeString(
+                    conf.resolve("config.yaml"),
+                    Files.readString(source.resolve("config.yaml")) + overrides(temporary));
+        } catch (IOException e) {
+            throw new LocalException("cannot write Flink's configuration to " + conf + ": " + e, e);
+        }
+    }
+
+    private String overrides(Path temporary) {
+        return """
+
+                # Appended by ./dedup: this machine's ports and directories.
+                jobmanager.rpc.port: %d
+                rest.port: %d
+                rest.bind-port: "%d"
+                blob.server.port: "0"
+                taskmanager.rpc.port: "0"
+                taskmanager.data.port: 0
+                io.tmp.dirs: %s
+                web.upload.dir: %s
+                execution.checkpointing.dir: %s
+                execution.checkpointing.savepoint-dir: %s
+                """.formatted(
+                        layout.flinkRpcPort(),
+                        layout.flinkPort(),
+                        layout.flinkPort(),
+                        quoted(temporary.toString()),
+                        quoted(temporary.toString()),
+                        quoted(layout.flink().resolve("checkpoints").toUri().toString()),
+                        quoted(layout.flink().resolve("savepoints").toUri().toString()));
+    }
+
+    /** YAML's single quotes take everything literally but themselves. */
+    private static String quoted(String text) {
+        return "'" + text.replace("'", "''") + "'";
+    }
+
+    ProcessBuilder jobManager() {
+        return daemon(
+                "jobmanager",
+                "GET_JM_RESOURCE_PARAMS",
+                "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint");
+    }
+
+    ProcessBuilder taskManager() {
+        return daemon(
+                "taskmanager", "GET_TM_RESOURCE_PARAMS", "org.apache.flink.runtime.taskexecutor.TaskManagerRunner");
+    }
+
+    /** Flink's own command line, for the terminal it was called from. */
+    ProcessBuilder commandLine(List<String> arguments) {
+        if (!Files.exists(conf.resolve("config.yaml"))) {
+            throw new LocalException("there is no system in " + layout.data() + ": start one with ./dedup up");
+        }
+        List<String> command = new ArrayList<>();
+        command.add(Layout.java());
+        command.addAll(javaOptions("client"));
+        command.add("-Dlog4j.configurationFile=" + conf.resolve("log4j-cli.properties"));
+        command.addAll(List.of("-cp", classPath(), "org.apache.flink.client.cli.CliFrontend"));
+        command.addAll(arguments);
+        return withConfiguration(command).inheritIO();
+    }
+
+    private ProcessBuilder daemon(String name, String resources, String mainClass) {
+        List<String> result = resourceParameters(resources);
+        List<String> command = new ArrayList<>();
+        command.add(Layout.java());
+        command.addAll(words(result.get(0)));
+        command.addAll(javaOptions(name));
+        command.add("-Dlog4j.configurationFile=" + conf.resolve("log4j.properties"));
+        // The file that the web UI shows.
+        command.add("-Dlog.file=" + layout.log(name));
+        command.addAll(List.of("-cp", classPath(), mainClass, "--configDir", conf.toString()));
+        command.addAll(words(result.get(1)));
+        return withConfiguration(command);
+    }
+
+    private ProcessBuilder withConfiguration(List<String> command) {
+        ProcessBuilder builder = Layout.process(command, layout.jobEnvironment());
+        builder.environment().put("FLINK_CONF_DIR", conf.toString());
+        return builder;
+    }
+
+    private String classPath() {
+        return layout.built("local/flink/target/lib") + "/*";
+    }
+
+    /** The options that Flink's shell scripts would have taken from the configuration. */
+    private List<String> javaOptions(String process) {
+        try {
+            JsonNode options = new YAMLMapper()
+                    .readTree(conf.resolve("config.yaml").toFile())
+                    .at("/env/java/opts");
+            List<String> words = new ArrayList<>(words(options.path("all").asText()));
+            words.addAll(words(options.path(process).asText()));
+            return words;
+        } catch (IOException e) {
+            throw new LocalException("cannot read Flink's configuration in " + conf + ": " + e.getMessage(), e);
+        }
+    }
+
+    /** How Flink divides the configured memory: JVM flags, then -D settings; computed by the tool its scripts use. */
+    private List<String> resourceParameters(String command) {
+        ProcessBuilder builder = withConfiguration(List.of(
+                Layout.java(),
+                "-XX:TieredStopAtLevel=1",
+                "-XX:+UseSerialGC",
+                "-Dlog4j.configurationFile=" + conf.resolve("log4j-cli.properties"),
+                "-cp",
+                classPath(),
+                "org.apache.flink.runtime.util.bash.BashJavaUtils",
+                command,
+                "--configDir",
+                conf.toString()));
+        try {
+            Process process = builder.redirectErrorStream(true).start();
+            process.getOutputStream().close();
+            String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+            List<String> result = output.lines()
+                    .filter(line -> line.startsWith(RESULT))
+                    .map(line -> line.substring(RESULT.length()).strip())
+                    .toList();
+            if (process.waitFor() != 0 || result.size() != 2) {
+                throw new LocalException("Flink does not accept " + conf.resolve("config.yaml") + ":"
+                        + System.lineSeparator() + output.strip());
+            }
+            return result;
+        } catch (IOException e) {
+            throw new LocalException("cannot run java: " + e.getMessage(), e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new LocalException("interrupted while starting", e);
+        }
+    }
+
+    private static List<String> words(String text) {
+        return text.isBlank() ? List.of() : Arrays.asList(text.strip().split("\\s+"));
+    }
+
+    /** What a stream's job has of its own in the configuration. */
+    Map<String, String> jobConfiguration(String stream) {
+        return Map.of(
+                "execution.checkpointing.dir",
+                        layout.checkpoints(stream).toUri().toString(),
+                "execution.checkpointing.savepoint-dir",
+                        layout.savepoints(stream).toUri().toString());
+    }
+}

@@ -1,0 +1,158 @@
+package io.github.eventdedup.local;
+
+import io.github.eventdedup.event.InvalidStreamDefinitionException;
+import io.github.eventdedup.event.StreamDefinition;
+import io.github.eventdedup.servers.PostgresServer;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+
+/**
+ * Where one local system has its files and ports. Several run side by side when both data directory and port offset
+ * differ. Immutable.
+ *
+ * @param home the project's root, with what was built
+ * @param data everything the system writes
+ * @param portOffset added to every port
+ */
+record Layout(Path home, Path data, int portOffset) {
+
+    int kafkaPort() {
+        return 9092 + portOffset;
+    }
+
+    int postgresPort() {
+        return 5432 + portOffset;
+    }
+
+    int flinkPort() {
+        return 8081 + portOffset;
+    }
+
+    /** Between JobManager and TaskManager; their other ports are whatever is free. */
+    int flinkRpcPort() {
+        return 6123 + portOffset;
+    }
+
+    int ingestPort() {
+        return 8001 + portOffset;
+    }
+
+    Path run() {
+        return data.resolve("run");
+    }
+
+    Path log(String name) {
+        return data.resolve("logs").resolve(name + ".log");
+    }
+
+    Path flink() {
+        return data.resolve("flink");
+    }
+
+    Path checkpoints(String stream) {
+        return flink().resolve("checkpoints").resolve(stream);
+    }
+
+    Path savepoints(String stream) {
+        return flink().resolve("savepoints").resolve(stream);
+    }
+
+    /** Something that the build makes. */
+    Path built(String path) {
+        Path file = home.resolve(path);
+        if (!Files.exists(file)) {
+            throw new LocalException(file + " is not there: build it with `mvn -DskipTests package`");
+        }
+        return file;
+    }
+
+    /** The definition files with what is in them, ordered by name. */
+    Map<Path, StreamDefinition> streams() {
+        Map<Path, StreamDefinition> streams = new TreeMap<>();
+        List<String> errors = new ArrayList<>();
+        for (Path file : files(home.resolve("streams"), ".yaml")) {
+            try {
+                streams.put(file, StreamDefinition.read(file));
+            } catch (InvalidStreamDefinitionException | IOException e) {
+                errors.add(e.getMessage());
+            }
+        }
+        if (!errors.isEmpty()) {
+            throw new LocalException(String.join(System.lineSeparator(), errors));
+        }
+        return streams;
+    }
+
+    /** The schema, in the order to apply it. */
+    List<Path> postgresSchema() {
+        return files(home.resolve("sql").resolve("postgres"), ".sql");
+    }
+
+    private static List<Path> files(Path directory, String suffix) {
+        try (var files = Files.list(directory)) {
+            return files.filter(file -> file.toString().endsWith(suffix))
+                    .sorted()
+                    .toList();
+        } catch (IOException e) {
+            throw new LocalException("cannot read the directory " + directory, e);
+        }
+    }
+
+    String kafkaBootstrapServers() {
+        return "127.0.0.1:" + kafkaPort();
+    }
+
+    /** What the job is told, in the environment of the processes that run it or submit it. */
+    Map<String, String> jobEnvironment() {
+        return Map.of(
+                "DEDUP_KAFKA_BOOTSTRAP_SERVERS",
+                kafkaBootstrapServers(),
+                "DEDUP_POSTGRES_URL",
+                postgres().jdbcUrl(),
+                "DEDUP_POSTGRES_USER",
+                PostgresServer.USER,
+                "DEDUP_POSTGRES_PASSWORD",
+                PostgresServer.PASSWORD);
+    }
+
+    /** The database, to ask it something; not the one that the supervisor started. */
+    PostgresServer postgres() {
+        return new PostgresServer(data.resolve("postgres"), postgresPort());
+    }
+
+    /** What a user has to know of a system that runs. */
+    String addresses() {
+        return """
+                  ingest      http://127.0.0.1:%1$d
+                  Flink UI    http://127.0.0.1:%2$d
+                  Kafka       %3$s
+                  Postgres    postgresql://%4$s:%5$s@127.0.0.1:%6$d/%7$s
+                  data, logs  %8$s
+                """.formatted(
+                        ingestPort(),
+                        flinkPort(),
+                        kafkaBootstrapServers(),
+                        PostgresServer.USER,
+                        PostgresServer.PASSWORD,
+                        postgresPort(),
+                        PostgresServer.DATABASE,
+                        data);
+    }
+
+    /** A process of ours in an environment without settings that were meant for another process. */
+    static ProcessBuilder process(List<String> command, Map<String, String> environment) {
+        ProcessBuilder builder = new ProcessBuilder(command);
+        builder.environment().keySet().removeIf(name -> name.startsWith("DEDUP_"));
+        builder.environment().putAll(environment);
+        return builder;
+    }
+
+    static String java() {
+        return Path.of(System.getProperty("java.home"), "bin", "java").toString();
+    }
+}

@@ -1,0 +1,92 @@
+package io.github.eventdedup.local;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.time.Clock;
+import java.util.Comparator;
+import java.util.Optional;
+import java.util.stream.Stream;
+
+/**
+ * What a stream's job can be started from: savepoints and retained checkpoints on disk. "Starting empty is a decision,
+ * never an accident": once a stream has had a checkpoint, a start without one is refused until {@link #setAside}.
+ */
+final class SavedState {
+
+    /** {@code <job id>/chk-<n>/_metadata} under checkpoints, {@code savepoint-…/_metadata} under savepoints. */
+    private static final int DEPTH = 3;
+
+    private final Path checkpoints;
+    private final Path savepoints;
+    private final Path marker;
+
+    SavedState(Layout layout, String stream) {
+        checkpoints = layout.checkpoints(stream);
+        savepoints = layout.savepoints(stream);
+        marker = layout.flink().resolve(stream + ".has-state");
+    }
+
+    /**
+     * The newest completed savepoint or checkpoint. Complete means that its {@code _metadata} is there, which Flink
+     * writes last; newest is by that file's time, since numbers start again with every job.
+     *
+     * @return empty where the stream never had one
+     * @throws LocalException where it had one, and none is left
+     */
+    Optional<Path> newest() {
+        Optional<Path> newest = Stream.of(checkpoints, savepoints)
+                .flatMap(SavedState::metadata)
+                .max(Comparator.comparing(SavedState::time))
+                .map(Path::getParent);
+        try {
+            if (newest.isPresent()) {
+                Files.writeString(marker, "");
+            } else if (Files.exists(marker)) {
+                throw new LocalException("no checkpoint or savepoint is left in " + checkpoints + " or " + savepoints
+                        + ": put one back, or start with --fresh (the job then reads its topic from the beginning)");
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        return newest;
+    }
+
+    /** Renames what there is, so that the next start is from nothing. Nothing is deleted. */
+    void setAside(Clock clock) {
+        try {
+            for (Path directory : new Path[] {checkpoints, savepoints}) {
+                if (Files.exists(directory)) {
+                    Files.move(
+                            directory, directory.resolveSibling(directory.getFileName() + ".aside-" + clock.millis()));
+                }
+            }
+            Files.deleteIfExists(marker);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static Stream<Path> metadata(Path directory) {
+        if (!Files.exists(directory)) {
+            return Stream.empty();
+        }
+        try (Stream<Path> files = Files.find(
+                directory, DEPTH, (file, attributes) -> file.endsWith("_metadata") && attributes.isRegularFile())) {
+            return files.toList().stream();
+        } catch (IOException | UncheckedIOException e) {
+            // Flink deletes old checkpoints while we look.
+            throw new LocalException("cannot look for checkpoints in " + directory + ": " + e.getMessage(), e);
+        }
+    }
+
+    private static FileTime time(Path file) {
+        try {
+            return Files.getLastModifiedTime(file);
+        } catch (IOException e) {
+            return FileTime.fromMillis(0);
+        }
+    }
+}

@@ -1,0 +1,87 @@
+package io.github.eventdedup.local;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.Optional;
+
+/** One stream's job on the cluster, and the state it is started from. Used by one thread at a time. */
+final class StreamJob {
+
+    private static final Duration STOP_PATIENCE = Duration.ofMinutes(2);
+
+    private final Layout layout;
+    private final Path definition;
+    private final String stream;
+    private final FlinkRest flink;
+    private final SavedState state;
+
+    StreamJob(Layout layout, Path definition, String stream, FlinkRest flink) {
+        this.layout = layout;
+        this.definition = definition;
+        this.stream = stream;
+        this.flink = flink;
+        this.state = new SavedState(layout, stream);
+    }
+
+    String stream() {
+        return stream;
+    }
+
+    /** Begins from nothing the next time; what there is stays on disk under another name. */
+    void startFresh() {
+        state.setAside(Clock.systemUTC());
+    }
+
+    /**
+     * Submits the job where the cluster has none or a failed one: the first start, a JobManager that died and forgot it,
+     * and a job that gave up are all the same. One that somebody cancelled or stopped is left alone.
+     *
+     * @return what was done, in words; empty where nothing was
+     */
+    Optional<String> ensureSubmitted() throws IOException {
+        Optional<FlinkRest.Job> job = flink.job(stream);
+        if (job.isPresent() && !job.get().state().equals("FAILED")) {
+            return Optional.empty();
+        }
+        Optional<Path> restore = state.newest();
+        flink.submit(
+                layout.built("job/target/deduplication-job.jar"),
+                definition,
+                new FlinkCluster(layout).jobConfiguration(stream),
+                restore);
+        return Optional.of("job " + stream + ": submitted, "
+                + restore.map(path -> "continues from " + layout.data().relativize(path))
+                        .orElse("starts without earlier state"));
+    }
+
+    boolean runs() throws IOException {
+        Optional<FlinkRest.Job> job = flink.job(stream);
+        return job.isPresent() && flink.runs(job.get());
+    }
+
+    /** Remembers that the stream has state, once it does. */
+    void noteState() {
+        state.newest();
+    }
+
+    /**
+     * Stops the job with a savepoint.
+     *
+     * @return what came of it, in words; empty where there is no job to stop
+     */
+    Optional<String> stop() {
+        try {
+            Optional<FlinkRest.Job> job = flink.job(stream);
+            if (job.isEmpty() || job.get().isOver()) {
+                return Optional.empty();
+            }
+            flink.stop(job.get(), layout.savepoints(stream), STOP_PATIENCE);
+            return Optional.of("job " + stream + ": stopped with a savepoint");
+        } catch (IOException | LocalException e) {
+            return Optional.of(
+                    "job " + stream + ": no savepoint (" + e.getMessage() + "); its last checkpoint will serve");
+        }
+    }
+}

@@ -1,0 +1,326 @@
+package io.github.eventdedup.local;
+
+import io.github.eventdedup.servers.ServerException;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.stream.Collectors;
+
+/**
+ * Starts the parts, keeps them running, and stops them in good order when this JVM is told to end. One for a data
+ * directory. Everything it says goes to one stream, a line each.
+ */
+final class Supervisor {
+
+    private static final Duration FIRST_PAUSE = Duration.ofSeconds(1);
+    private static final Duration LONGEST_PAUSE = Duration.ofSeconds(30);
+
+    /** A part that ran this long had started well: its next end is a new story. */
+    private static final Duration STEADY = Duration.ofMinutes(1);
+
+    private static final Duration ORPHAN_PATIENCE = Duration.ofSeconds(30);
+
+    private final Layout layout;
+    private final RunState runState;
+    private final LocalSystem system;
+    private final PrintStream out;
+    private final Instant begin = Instant.now();
+    private final ExecutorService threads = Executors.newCachedThreadPool(task -> {
+        Thread thread = new Thread(task, "supervise");
+        thread.setDaemon(true);
+        return thread;
+    });
+    private volatile boolean stopping;
+    private volatile boolean failed;
+
+    Supervisor(Layout layout, PrintStream out) {
+        this.layout = layout;
+        this.out = out;
+        runState = new RunState(layout.run());
+        system = new LocalSystem(layout, runState);
+    }
+
+    /**
+     * Runs the system until this JVM is told to end. Does not return.
+     *
+     * @param fresh whether the jobs start without the state they had
+     * @throws LocalException where it cannot be started; what was started is stopped when the JVM exits
+     */
+    void run(boolean fresh) {
+        if (!runState.lock()) {
+            throw new LocalException("already running: "
+                    + runState.process(RunState.SUPERVISOR)
+                            .map(process -> "pid " + process.pid())
+                            .orElse("another ./dedup uses " + layout.data())
+                    + ", ingest at http://127.0.0.1:"
+                    + layout.ingestPort() + ", Flink UI at http://127.0.0.1:" + layout.flinkPort()
+                    + "; ./dedup down stops it");
+        }
+        runState.ready(false);
+        system.checkBuilt();
+        stopOrphans();
+        checkPorts();
+        runState.started(RunState.SUPERVISOR, ProcessHandle.current());
+        Runtime.getRuntime().addShutdownHook(new Thread(this::shutDown, "shut-down"));
+        if (fresh) {
+            system.jobs.forEach(StreamJob::startFresh);
+        }
+        try {
+            start();
+        } catch (RuntimeException e) {
+            // What went wrong is the one thing to say.
+            failed = true;
+            throw e;
+        }
+        out.println();
+        out.println("Ready after " + seconds() + " s.");
+        out.print(layout.addresses());
+        out.println("""
+
+                  try  curl -i -H 'Content-Type: application/json' http://127.0.0.1:%d/api-fast/view-event -d \
+                '{"userId":"u1","content_id":"1810111","event_name":"watch","event_datetime":"2025-05-01T00:00:00.004Z",\
+                "sid":"3423943363"}'
+                """.formatted(layout.ingestPort()));
+        runState.ready(true);
+        system.parts().forEach(part -> threads.execute(() -> keepRunning(part)));
+        keepJobsRunning();
+    }
+
+    /** What does not depend on each other at the same time. */
+    private void start() {
+        system.configureFlink();
+        Map<String, Runnable> parts = new LinkedHashMap<>();
+        parts.put("kafka and ingest", () -> {
+            startPart(system.kafka);
+            system.createTopics();
+            startPart(system.ingest);
+        });
+        parts.put("postgres", () -> {
+            startPart(system.postgres);
+            system.applySchema();
+        });
+        parts.put("jobmanager", () -> startPart(system.jobManager));
+        parts.put("taskmanager", () -> startPart(system.taskManager));
+        together(parts);
+
+        Map<String, Runnable> jobs = new LinkedHashMap<>();
+        system.jobs.forEach(job -> jobs.put("job " + job.stream(), () -> startJob(job)));
+        together(jobs);
+    }
+
+    /** Returns when all are done, or throws what the first to fail has thrown. */
+    private void together(Map<String, Runnable> actions) {
+        Map<String, CompletableFuture<Void>> steps = new LinkedHashMap<>();
+        actions.forEach((name, action) -> steps.put(name, CompletableFuture.runAsync(action, threads)));
+        Instant said = Instant.now();
+        while (true) {
+            for (CompletableFuture<Void> step : steps.values()) {
+                if (step.isCompletedExceptionally()) {
+                    try {
+                        step.join();
+                    } catch (CompletionException e) {
+                        throw e.getCause() instanceof RuntimeException cause ? cause : e;
+                    }
+                }
+            }
+            String missing = steps.entrySet().stream()
+                    .filter(step -> !step.getValue().isDone())
+                    .map(Map.Entry::getKey)
+                    .collect(Collectors.joining(", "));
+            if (missing.isEmpty()) {
+                return;
+            }
+            if (Duration.between(said, Instant.now()).toSeconds() >= 5) {
+                say("waiting for " + missing);
+                said = Instant.now();
+            }
+            FlinkRest.sleep(Duration.ofMillis(100));
+        }
+    }
+
+    private void startPart(Part part) {
+        say(part.name() + ": starting");
+        part.start().run();
+        say(part.name() + ": ready, pid " + part.child().process().pid()
+                + (part.port() == 0 ? "" : ", port " + part.port()));
+    }
+
+    private void startJob(StreamJob job) {
+        try {
+            job.ensureSubmitted().ifPresent(this::say);
+            Instant deadline = Instant.now().plus(Duration.ofMinutes(2));
+            while (!job.runs()) {
+                if (Instant.now().isAfter(deadline)) {
+                    throw new LocalException("job " + job.stream() + " does not run after 2 minutes; see "
+                            + layout.log("jobmanager") + " and " + layout.log("taskmanager"));
+                }
+                FlinkRest.sleep(Duration.ofMillis(200));
+            }
+            say("job " + job.stream() + ": running");
+        } catch (IOException e) {
+            throw new LocalException("the JobManager does not answer: see " + layout.log("jobmanager"), e);
+        }
+    }
+
+    private void keepRunning(Part part) {
+        Duration pause = Duration.ZERO;
+        while (!stopping) {
+            Instant started = Instant.now();
+            try {
+                int status = part.child().process().waitFor();
+                if (stopping) {
+                    return;
+                }
+                if (Duration.between(started, Instant.now()).compareTo(STEADY) > 0) {
+                    pause = Duration.ZERO;
+                }
+                say(part.name() + ": ended with status " + status + ", starting it again"
+                        + (pause.isZero() ? "" : " in " + pause.toSeconds() + " s"));
+                Thread.sleep(pause.toMillis());
+                pause = longer(pause);
+                startPart(part);
+            } catch (ServerException | LocalException e) {
+                if (!stopping) {
+                    say(e.getMessage());
+                    // Running but not ready is as good as not running.
+                    part.child().kill();
+                }
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                return;
+            }
+        }
+    }
+
+    private static Duration longer(Duration pause) {
+        Duration next = pause.isZero() ? FIRST_PAUSE : pause.multipliedBy(2);
+        return next.compareTo(LONGEST_PAUSE) > 0 ? LONGEST_PAUSE : next;
+    }
+
+    private void keepJobsRunning() {
+        Duration pause = FIRST_PAUSE;
+        while (!stopping) {
+            FlinkRest.sleep(pause);
+            for (StreamJob job : system.jobs) {
+                try {
+                    if (!stopping) {
+                        job.ensureSubmitted().ifPresent(this::say);
+                        job.noteState();
+                    }
+                    pause = FIRST_PAUSE;
+                } catch (LocalException e) {
+                    say("job " + job.stream() + ": " + e.getMessage());
+                    pause = longer(pause);
+                } catch (IOException e) {
+                    // The JobManager is away; its own part says so.
+                    pause = FIRST_PAUSE;
+                }
+            }
+        }
+    }
+
+    private void shutDown() {
+        stopping = true;
+        runState.ready(false);
+        say("stopping");
+        system.jobs.forEach(job -> job.stop().ifPresent(this::say));
+        threads.shutdownNow();
+        try {
+            threads.awaitTermination(10, TimeUnit.SECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        for (Part part : reversed(system.parts())) {
+            if (part.child().isAlive()) {
+                part.stop().run();
+                say(part.name() + ": stopped");
+            }
+            runState.ended(part.name());
+        }
+        runState.ended(RunState.SUPERVISOR);
+        say("stopped");
+    }
+
+    /**
+     * Stops what a supervisor that was killed has left running.
+     *
+     * @return whether there was anything
+     */
+    boolean stopOrphans() {
+        boolean found = false;
+        for (Part part : reversed(system.parts())) {
+            Optional<ProcessHandle> orphan = runState.process(part.name());
+            if (orphan.isPresent()) {
+                if (!found) {
+                    say("an earlier supervisor was killed: stopping what it left running");
+                    system.jobs.forEach(job -> job.stop().ifPresent(this::say));
+                }
+                found = true;
+                stop(orphan.get());
+                say(part.name() + ": stopped, pid " + orphan.get().pid());
+            }
+            runState.ended(part.name());
+        }
+        return found;
+    }
+
+    private static void stop(ProcessHandle process) {
+        process.destroy();
+        try {
+            process.onExit().get(ORPHAN_PATIENCE.toSeconds(), TimeUnit.SECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        } catch (ExecutionException | TimeoutException e) {
+            process.destroyForcibly();
+            process.onExit().join();
+        }
+    }
+
+    private void checkPorts() {
+        Map<Integer, String> wanted = new LinkedHashMap<>();
+        system.parts().stream().filter(part -> part.port() != 0).forEach(part -> wanted.put(part.port(), part.name()));
+        wanted.put(layout.flinkRpcPort(), system.jobManager.name());
+        wanted.forEach((port, name) -> {
+            try (ServerSocket socket = new ServerSocket(port, 1, InetAddress.getLoopbackAddress())) {
+                socket.getLocalPort();
+            } catch (IOException e) {
+                throw new LocalException("port " + port + ", which " + name
+                        + " needs, is taken: stop what uses it, or move all ports with --port-offset N");
+            }
+        });
+    }
+
+    private static List<Part> reversed(List<Part> parts) {
+        List<Part> reversed = new ArrayList<>(parts);
+        Collections.reverse(reversed);
+        return reversed;
+    }
+
+    private long seconds() {
+        return Duration.between(begin, Instant.now()).toSeconds();
+    }
+
+    private synchronized void say(String line) {
+        if (failed) {
+            return;
+        }
+        out.printf("%4d s  %s%n", seconds(), line);
+        out.flush();
+    }
+}

@@ -1,0 +1,83 @@
+package io.github.eventdedup.local;
+
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ThreadLocalRandom;
+
+/** The real {@code ./dedup} for a system of its own: a data directory and ports nobody else uses. */
+record DedupCommand(Path data, int portOffset) {
+
+    static final Path HOME =
+            Path.of(System.getProperty("basedir", "")).toAbsolutePath().getParent();
+
+    /** What a call printed, both streams together, and how it ended. */
+    record Result(int status, String output) {}
+
+    static DedupCommand in(Path data) {
+        for (int attempt = 0; attempt < 100; attempt++) {
+            DedupCommand command =
+                    new DedupCommand(data, ThreadLocalRandom.current().nextInt(1_000, 20_000));
+            if (command.layoutPorts().stream().allMatch(DedupCommand::isFree)) {
+                return command;
+            }
+        }
+        throw new IllegalStateException("no free ports");
+    }
+
+    Layout layout() {
+        return new Layout(HOME, data, portOffset);
+    }
+
+    List<Integer> layoutPorts() {
+        Layout layout = layout();
+        return List.of(
+                layout.kafkaPort(),
+                layout.postgresPort(),
+                layout.flinkPort(),
+                layout.flinkRpcPort(),
+                layout.ingestPort());
+    }
+
+    Result call(String... arguments) throws IOException, InterruptedException {
+        List<String> line = new ArrayList<>(List.of(HOME.resolve("dedup").toString()));
+        line.addAll(List.of(arguments));
+        line.addAll(List.of("--data-dir", data.toString(), "--port-offset", Integer.toString(portOffset)));
+        Path output = Files.createTempFile("dedup", ".out");
+        try {
+            // Into a file: waiting for the end of a pipe would also notice a part that has inherited it.
+            Process process = new ProcessBuilder(line)
+                    .redirectErrorStream(true)
+                    .redirectOutput(output.toFile())
+                    .start();
+            int status = process.waitFor();
+            return new Result(status, Files.readString(output, StandardCharsets.UTF_8));
+        } finally {
+            Files.delete(output);
+        }
+    }
+
+    /** Every process whose command line names the data directory. */
+    List<ProcessHandle> processes() {
+        return ProcessHandle.allProcesses()
+                .filter(process -> process.pid() != ProcessHandle.current().pid())
+                .filter(process -> process.info()
+                        .commandLine()
+                        .map(line -> line.contains(data.toString()))
+                        .orElse(false))
+                .toList();
+    }
+
+    static boolean isFree(int port) {
+        try (ServerSocket socket = new ServerSocket(port, 1, InetAddress.getLoopbackAddress())) {
+            return socket.isBound();
+        } catch (IOException e) {
+            return false;
+        }
+    }
+}

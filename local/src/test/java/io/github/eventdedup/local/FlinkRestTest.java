@@ -1,0 +1,31 @@
+package io.github.eventdedup.local;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import org.junit.jupiter.api.Test;
+
+class FlinkRestTest {
+
+    @Test
+    void ofAStackTraceTheLastCauseIsShown() {
+        assertThat(FlinkRest.rootCause("""
+                        Internal server error.
+                        <Exception on server side:
+                        java.util.concurrent.CompletionException: org.apache.flink.X: Could not run the jar.
+                        \tat org.apache.flink.Handler.handle(Handler.java:1)
+                        Caused by: org.apache.flink.client.program.ProgramInvocationException: The main method caused an error
+                        \t... 3 more
+                        Caused by: io.github.eventdedup.job.DeduplicationJob$NotSubmittedException: Kafka has no topic 'a': create it
+                        Kafka has no topic 'b': create it
+                        \t... 7 more
+
+                        End of exception on server side>"""))
+                .isEqualTo("Kafka has no topic 'a': create it" + System.lineSeparator()
+                        + "Kafka has no topic 'b': create it");
+    }
+
+    @Test
+    void aPlainMessageStaysAsItIs() {
+        assertThat(FlinkRest.rootCause("Job 1 not found")).isEqualTo("Job 1 not found");
+    }
+}

@@ -1,0 +1,90 @@
+package io.github.eventdedup.local;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.time.Clock;
+import java.time.Instant;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class SavedStateTest {
+
+    @TempDir
+    private Path data;
+
+    private Layout layout;
+    private SavedState state;
+
+    @BeforeEach
+    void flinkHasRun() throws IOException {
+        layout = new Layout(data, data, 0);
+        Files.createDirectories(layout.checkpoints("s"));
+        state = new SavedState(layout, "s");
+    }
+
+    @Test
+    void thereIsNoneBeforeTheFirstCheckpoint() throws IOException {
+        Files.createDirectories(layout.checkpoints("s").resolve("job1/chk-1"));
+
+        assertThat(state.newest()).isEmpty();
+    }
+
+    @Test
+    void theNewestIsByTimeWhateverItsNumber() throws IOException {
+        complete(layout.checkpoints("s").resolve("job1/chk-900"), 1);
+        Path newest = complete(layout.checkpoints("s").resolve("job2/chk-3"), 3);
+        complete(layout.savepoints("s").resolve("savepoint-1"), 2);
+
+        assertThat(state.newest()).contains(newest);
+    }
+
+    @Test
+    void aSavepointCountsAsMuchAsACheckpoint() throws IOException {
+        complete(layout.checkpoints("s").resolve("job1/chk-1"), 1);
+        Path newest = complete(layout.savepoints("s").resolve("savepoint-1"), 2);
+
+        assertThat(state.newest()).contains(newest);
+    }
+
+    @Test
+    void oneThatWasNotCompletedDoesNotCount() throws IOException {
+        Path complete = complete(layout.checkpoints("s").resolve("job1/chk-1"), 1);
+        Files.createDirectories(layout.checkpoints("s").resolve("job1/chk-2"));
+
+        assertThat(state.newest()).contains(complete);
+    }
+
+    @Test
+    void startingEmptyIsRefusedOnceThereWasState() throws IOException {
+        Path only = complete(layout.checkpoints("s").resolve("job1/chk-1"), 1);
+        state.newest();
+        Files.delete(only.resolve("_metadata"));
+
+        assertThatThrownBy(state::newest).isInstanceOf(LocalException.class).hasMessageContaining("--fresh");
+    }
+
+    @Test
+    void settingAsideMakesRoomForAnEmptyStartAndKeepsEverything() throws IOException {
+        complete(layout.checkpoints("s").resolve("job1/chk-1"), 1);
+        state.newest();
+        state.setAside(Clock.systemUTC());
+
+        assertThat(state.newest()).isEmpty();
+        try (var files = Files.walk(layout.flink())) {
+            assertThat(files).anyMatch(file -> file.endsWith("_metadata"));
+        }
+    }
+
+    private static Path complete(Path checkpoint, long second) throws IOException {
+        Files.createDirectories(checkpoint);
+        Path metadata = Files.writeString(checkpoint.resolve("_metadata"), "");
+        Files.setLastModifiedTime(metadata, FileTime.from(Instant.ofEpochSecond(second)));
+        return checkpoint;
+    }
+}
