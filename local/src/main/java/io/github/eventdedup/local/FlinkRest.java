@@ -94,10 +94,11 @@ final class FlinkRest {
      * Submits a stream's job. Over REST rather than with Flink's command line: no further JVM to start, and the
      * configuration of one job need not be written to a file.
      *
-     * @param restore the savepoint or checkpoint to start from. The job takes it over and deletes it when it has newer
-     *     ones, so that states of long ago do not pile up
+     * @param restore the savepoint or checkpoint to start from
+     * @param claim whether the job takes that over and deletes it when it has newer ones, so that states of long ago do
+     *     not pile up
      */
-    void submit(Path jar, Path streamFile, Map<String, String> configuration, Optional<Path> restore)
+    void submit(Path jar, Path streamFile, Map<String, String> configuration, Optional<Path> restore, boolean claim)
             throws IOException {
         String id = upload(jar);
         try {
@@ -107,7 +108,7 @@ final class FlinkRest {
             run.put("flinkConfiguration", configuration);
             restore.ifPresent(path -> {
                 run.put("savepointPath", path.toUri().toString());
-                run.put("claimMode", "CLAIM");
+                run.put("claimMode", claim ? "CLAIM" : "NO_CLAIM");
             });
             send(request("/jars/" + id + "/run", SUBMIT_TIMEOUT)
                     .header("Content-Type", "application/json")

@@ -50,7 +50,8 @@ final class StreamJob {
                 layout.built("job/target/deduplication-job.jar"),
                 definition,
                 new FlinkCluster(layout).jobConfiguration(stream),
-                restore);
+                restore,
+                restore.map(state::isOwn).orElse(true));
         return Optional.of("job " + stream + ": submitted, "
                 + restore.map(path -> "continues from " + layout.data().relativize(path))
                         .orElse("starts without earlier state"));
