@@ -4,8 +4,12 @@ import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.core.StreamReadConstraints;
+import com.fasterxml.jackson.core.exc.StreamConstraintsException;
+import com.fasterxml.jackson.core.io.JsonEOFException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.math.BigDecimal;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -13,6 +17,7 @@ import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 
 /**
@@ -26,17 +31,39 @@ public final class EventReader {
     /** The longest event that is read, in bytes; a longer one is invalid. */
     public static final int MAX_EVENT_BYTES = 256 * 1024;
 
+    private static final int MAX_DEPTH = 1000;
+    private static final int MAX_NUMBER_CHARS = 1000;
+    private static final int MAX_NAME_CHARS = 50_000;
+
     private static final int MAX_QUOTED_CHARS = 60;
+    private static final int MAX_SYNTAX_ERROR_CHARS = 200;
+
+    /** What a jsonb number may have before and after the decimal point (Postgres documentation, 8.1.2). */
+    private static final int MAX_NUMERIC_INTEGER_DIGITS = 131_072;
+
+    private static final int MAX_NUMERIC_FRACTION_DIGITS = 16_383;
+
+    /** What Jackson's messages end with and is of no use to who sent the event: its own options and positions. */
+    private static final Pattern ADVICE_TO_PROGRAMMERS = Pattern.compile("(?s) \\([^(]*\\[Source: .*|: enable `.*");
+
+    /** Control characters, and halves of surrogate pairs, which a cut leaves. */
+    private static final Pattern UNPRINTABLE = Pattern.compile("[\\p{Cc}\\p{Cs}]");
 
     /** Interning field names would fill the JVM's string table with whatever names clients invent. */
     private static final JsonFactory JSON = JsonFactory.builder()
             .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
             .disable(JsonFactory.Feature.FAIL_ON_SYMBOL_HASH_OVERFLOW)
+            .streamReadConstraints(StreamReadConstraints.builder()
+                    .maxNestingDepth(MAX_DEPTH)
+                    .maxNumberLength(MAX_NUMBER_CHARS)
+                    .maxNameLength(MAX_NAME_CHARS)
+                    .build())
             .build();
 
     private final FingerprintFunction fingerprintFunction;
     private final List<String> fingerprintFields;
     private final List<Column> columns;
+    private final boolean jsonb;
     private final Map<String, FieldUse> uses = new HashMap<>();
 
     /** What a field is needed for: its place in the fingerprint, or -1, and the columns it fills. */
@@ -47,6 +74,8 @@ public final class EventReader {
         fingerprintFunction = new FingerprintFunction(stream.stream());
         fingerprintFields = stream.fingerprint();
         columns = stream.table().columns();
+        PostgresTable.Document document = stream.table().document();
+        jsonb = document != null && document.type() == PostgresTable.Document.Type.JSONB;
         for (String field : fingerprintFields) {
             uses.put(field, useOf(field));
         }
@@ -76,9 +105,14 @@ public final class EventReader {
         StorableText.check(json);
         try (JsonParser parser = JSON.createParser(json)) {
             return read(parser);
+        } catch (JsonEOFException e) {
+            throw new InvalidEventException("is not JSON: it ends in the middle, after " + json.length + " bytes");
+        } catch (StreamConstraintsException e) {
+            throw new InvalidEventException("nests deeper than " + MAX_DEPTH + " levels, or has a number of more than "
+                    + MAX_NUMBER_CHARS + " digits or a field name of more than " + MAX_NAME_CHARS + " characters");
         } catch (JsonProcessingException e) {
-            throw new InvalidEventException("is not JSON: " + firstLine(e.getOriginalMessage()) + " (byte "
-                    + Math.max(0, e.getLocation() == null ? 0 : e.getLocation().getByteOffset()) + ")");
+            throw new InvalidEventException("is not JSON: " + excerpt(syntaxError(e), MAX_SYNTAX_ERROR_CHARS)
+                    + " (byte " + e.getLocation().getByteOffset() + ")");
         } catch (IOException e) {
             throw new UncheckedIOException("reading from an array does no I/O", e);
         }
@@ -98,7 +132,11 @@ public final class EventReader {
             if (use != null) {
                 take(parser, token, field, use, texts, values);
             }
-            parser.skipChildren();
+            if (jsonb) {
+                skipJsonb(parser, token);
+            } else {
+                parser.skipChildren();
+            }
         }
         if (parser.nextToken() != null) {
             throw new InvalidEventException("has more after the JSON object; send one object");
@@ -117,6 +155,35 @@ public final class EventReader {
         // A field that is repeated and only mapped: the last one counts, as it does for `->>` on the document.
         for (int index : use.columnIndexes) {
             values[index] = token == JsonToken.VALUE_NULL ? null : value(parser, token, columns.get(index));
+        }
+    }
+
+    /** Passes a value as {@link JsonParser#skipChildren()} does, and refuses the numbers that jsonb cannot hold. */
+    private static void skipJsonb(JsonParser parser, JsonToken first) throws IOException, InvalidEventException {
+        int depth = 0;
+        for (JsonToken token = first; ; token = parser.nextToken()) {
+            if (token.isStructStart()) {
+                depth++;
+            } else if (token.isStructEnd()) {
+                depth--;
+            } else if (token == JsonToken.VALUE_NUMBER_FLOAT && !isNumeric(parser.getText())) {
+                throw new InvalidEventException(
+                        "holds the number " + quoted(parser.getText()) + ", which the database cannot store");
+            }
+            if (depth == 0) {
+                return;
+            }
+        }
+    }
+
+    private static boolean isNumeric(String number) {
+        try {
+            BigDecimal value = new BigDecimal(number);
+            return value.scale() <= MAX_NUMERIC_FRACTION_DIGITS
+                    && (long) value.precision() - value.scale() <= MAX_NUMERIC_INTEGER_DIGITS;
+        } catch (NumberFormatException e) {
+            // The exponent does not fit into an int.
+            return false;
         }
     }
 
@@ -180,13 +247,18 @@ public final class EventReader {
         return token.isNumeric() ? Timestamps.ofEpoch(parser.getText()) : null;
     }
 
-    private static String quoted(String text) {
-        return '"' + (text.length() <= MAX_QUOTED_CHARS ? text : text.substring(0, MAX_QUOTED_CHARS) + "…") + '"';
+    private static String syntaxError(JsonProcessingException e) {
+        return ADVICE_TO_PROGRAMMERS.matcher(e.getOriginalMessage()).replaceFirst("");
     }
 
-    private static String firstLine(String message) {
-        String line = message.lines().findFirst().orElse("");
-        return line.length() <= 200 ? line : line.substring(0, 200) + "…";
+    private static String quoted(String text) {
+        return '"' + excerpt(text, MAX_QUOTED_CHARS) + '"';
+    }
+
+    /** The start of a text on one line: a reason goes into headers, logs and answers, wherever the text came from. */
+    private static String excerpt(String text, int maxChars) {
+        String start = text.length() <= maxChars ? text : text.substring(0, maxChars) + "…";
+        return UNPRINTABLE.matcher(start).replaceAll("\uFFFD");
     }
 
     private static String kind(JsonToken token) {

@@ -2,6 +2,7 @@ package io.github.eventdedup.event;
 
 import java.io.IOException;
 import java.io.Serializable;
+import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -33,7 +34,13 @@ public record StreamDefinition(
      * @throws IOException where the file cannot be read
      */
     public static StreamDefinition read(Path file) throws IOException, InvalidStreamDefinitionException {
-        return new StreamDefinitionParser(file).parse(Files.readString(file));
+        String yaml;
+        try {
+            yaml = Files.readString(file);
+        } catch (CharacterCodingException e) {
+            throw new InvalidStreamDefinitionException(file, List.of("the file: is not UTF-8"));
+        }
+        return new StreamDefinitionParser(file).parse(yaml);
     }
 
     /** The Kafka topic that holds the duplicates that were dropped. */

@@ -1,11 +1,16 @@
 package io.github.eventdedup.event;
 
+import com.fasterxml.jackson.core.JsonLocation;
+import com.fasterxml.jackson.core.JsonParseException;
+import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadFeature;
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.dataformat.yaml.YAMLFactory;
+import com.fasterxml.jackson.dataformat.yaml.YAMLParser;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -36,10 +41,9 @@ final class StreamDefinitionParser {
 
     private static final Pattern TABLE = Pattern.compile("(?:[a-z_][a-z0-9_]{0,62}\\.)?[a-z_][a-z0-9_]{0,62}");
 
-    private final ObjectMapper yaml = new ObjectMapper(YAMLFactory.builder()
-                    .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-                    .build())
-            .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
+    private static final YAMLFactory YAML = YAMLFactory.builder()
+            .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+            .build();
 
     private final Path file;
     private final List<String> errors = new ArrayList<>();
@@ -51,9 +55,12 @@ final class StreamDefinitionParser {
     StreamDefinition parse(String text) throws InvalidStreamDefinitionException {
         StreamDefinition definition = null;
         try {
-            definition = stream(yaml.readTree(text));
+            refuseAliases(text);
+            definition = stream(root(text));
         } catch (JsonProcessingException e) {
-            errors.add("not YAML: " + e.getOriginalMessage() + atLine(e));
+            errors.add("the file: " + problem(e) + atLine(e.getLocation()));
+        } catch (IOException e) {
+            throw new UncheckedIOException("reading from a string does no I/O", e);
         }
         if (!errors.isEmpty()) {
             throw new InvalidStreamDefinitionException(file, errors);
@@ -61,8 +68,38 @@ final class StreamDefinitionParser {
         return definition;
     }
 
-    private static String atLine(JsonProcessingException e) {
-        return e.getLocation() == null ? "" : " (line " + e.getLocation().getLineNr() + ")";
+    private static JsonNode root(String text) throws IOException {
+        try (JsonParser parser = YAML.createParser(text)) {
+            JsonNode root = new ObjectMapper().readTree(parser);
+            if (parser.nextToken() != null) {
+                throw new JsonParseException(parser, "holds more than one YAML document");
+            }
+            return root;
+        }
+    }
+
+    /** Jackson reads the alias *x as the text "x": left alone, it would name a table after an anchor. */
+    private void refuseAliases(String text) throws IOException {
+        try (YAMLParser parser = YAML.createParser(text)) {
+            while (parser.nextToken() != null) {
+                if (parser.isCurrentAlias()) {
+                    errors.add("*" + parser.getText() + ": is an alias; write out what it stands for"
+                            + atLine(parser.currentTokenLocation()));
+                }
+            }
+        }
+    }
+
+    /** What is wrong with the YAML, on one line: without the excerpts that the parser adds, which are indented. */
+    private static String problem(JsonProcessingException e) {
+        return e.getOriginalMessage()
+                .lines()
+                .filter(line -> !line.startsWith(" "))
+                .collect(Collectors.joining(": "));
+    }
+
+    private static String atLine(JsonLocation location) {
+        return location == null ? "" : " (line " + location.getLineNr() + ")";
     }
 
     private StreamDefinition stream(JsonNode root) {
@@ -153,12 +190,14 @@ final class StreamDefinitionParser {
             columnName(key, node.asText(), names);
             return new PostgresTable.Document(node.asText(), PostgresTable.Document.Type.JSON);
         }
-        if (!isMapping(key, node, Set.of("column", "type"))) {
+        if (!node.isObject()) {
+            errors.add(key + ": must be the name of a column, or a mapping with the keys column, type");
             return null;
         }
-        String column = node.path("column").asText();
+        isMapping(key, node, Set.of("column", "type"));
+        String column = node.path("column").isTextual() ? node.get("column").asText() : "";
         columnName(key + ".column", column, names);
-        String type = node.path("type").asText("json");
+        String type = node.has("type") ? node.get("type").asText() : "json";
         if (!type.equals("json") && !type.equals("jsonb")) {
             errors.add(key + ".type: '" + type + "' is not one of json, jsonb");
             return null;

@@ -147,10 +147,15 @@ final class PostgresWriter implements StatefulSinkWriter<IdentifiedEvent, Postgr
             store(events.subList(half, events.size()));
         } else {
             refused.inc();
+            SourceRecord source = events.get(0).source();
             deadLetters.write(
-                    new DeadLetter(events.get(0).source(), "Postgres refused the row: " + reason(refusal)), null);
+                    new DeadLetter(source, "Postgres refused the row: " + reason(refusal)),
+                    new RecordTime(source.timestamp(), Long.MIN_VALUE));
         }
     }
+
+    /** What a writer is told beside the element, for a dead letter that is written when no element is. */
+    private record RecordTime(Long timestamp, long currentWatermark) implements SinkWriter.Context {}
 
     /** The server's own words, without the details that could repeat the whole row. */
     private static String reason(SQLException e) {

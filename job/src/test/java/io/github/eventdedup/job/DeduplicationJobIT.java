@@ -270,7 +270,7 @@ class DeduplicationJobIT {
     }
 
     private long restarts() {
-        return metrics.findMetrics(job, "*numRestarts").values().stream()
+        return metrics.findMetrics(job, ".*numRestarts").values().stream()
                 .mapToLong(DeduplicationJobIT::gauge)
                 .sum();
     }
