@@ -60,6 +60,17 @@ final class SavedState {
         return newest;
     }
 
+    /** Remembers that there is state, once there is: from then on a start without any is refused. */
+    void note() {
+        if (!Files.exists(marker)) {
+            try {
+                newest();
+            } catch (LocalException e) {
+                // The running job deletes old checkpoints while we look; there is another look soon.
+            }
+        }
+    }
+
     /** Whether the job may delete it when it has newer state; a savepoint that a user has taken is the user's. */
     boolean isOwn(Path state) {
         return state.startsWith(checkpoints) || state.startsWith(savepoints);
@@ -102,7 +113,6 @@ final class SavedState {
                 directory, DEPTH, (file, attributes) -> file.endsWith("_metadata") && attributes.isRegularFile())) {
             return files.toList().stream();
         } catch (IOException | UncheckedIOException e) {
-            // Flink deletes old checkpoints while we look.
             throw new LocalException("cannot look for checkpoints in " + directory + ": " + e.getMessage(), e);
         }
     }

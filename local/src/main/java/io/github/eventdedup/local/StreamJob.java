@@ -64,7 +64,7 @@ final class StreamJob {
 
     /** Remembers that the stream has state, once it does. */
     void noteState() {
-        state.newest();
+        state.note();
     }
 
     /**
