@@ -119,13 +119,15 @@ final class FlinkCluster {
 
     /** The options that Flink's shell scripts would have taken from the configuration. */
     private List<String> javaOptions(String process) {
+        JsonNode options = configuration().at("/env/java/opts");
+        List<String> words = new ArrayList<>(words(options.path("all").asText()));
+        words.addAll(words(options.path(process).asText()));
+        return words;
+    }
+
+    private JsonNode configuration() {
         try {
-            JsonNode options = new YAMLMapper()
-                    .readTree(conf.resolve("config.yaml").toFile())
-                    .at("/env/java/opts");
-            List<String> words = new ArrayList<>(words(options.path("all").asText()));
-            words.addAll(words(options.path(process).asText()));
-            return words;
+            return new YAMLMapper().readTree(conf.resolve("config.yaml").toFile());
         } catch (IOException e) {
             throw new LocalException("cannot read Flink's configuration in " + conf + ": " + e.getMessage(), e);
         }
@@ -167,6 +169,11 @@ final class FlinkCluster {
 
     private static List<String> words(String text) {
         return text.isBlank() ? List.of() : Arrays.asList(text.strip().split("\\s+"));
+    }
+
+    /** Has to be said with every submission over REST, which otherwise takes 1, whatever is configured. */
+    int parallelism() {
+        return configuration().at("/parallelism/default").asInt(1);
     }
 
     /** What a stream's job has of its own in the configuration. */

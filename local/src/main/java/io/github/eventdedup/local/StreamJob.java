@@ -46,10 +46,12 @@ final class StreamJob {
             return Optional.empty();
         }
         Optional<Path> restore = state.newest();
+        FlinkCluster cluster = new FlinkCluster(layout);
         flink.submit(
                 layout.built("job/target/deduplication-job.jar"),
                 definition,
-                new FlinkCluster(layout).jobConfiguration(stream),
+                cluster.parallelism(),
+                cluster.jobConfiguration(stream),
                 restore,
                 restore.map(state::isOwn).orElse(true));
         return Optional.of("job " + stream + ": submitted, "

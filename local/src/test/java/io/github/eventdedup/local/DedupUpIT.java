@@ -110,6 +110,14 @@ class DedupUpIT {
     }
 
     @Test
+    @Order(3)
+    void theJobUsesBothSlots() throws Exception {
+        FlinkRest flink = new FlinkRest(dedup.layout().flinkPort());
+
+        assertThat(flink.parallelism(flink.job("view-events").orElseThrow())).isEqualTo(2);
+    }
+
+    @Test
     @Order(4)
     void carriesOnAfterDownAndUp() throws Exception {
         assertThat(succeed("down")).contains("view-events: stopped with a savepoint");
