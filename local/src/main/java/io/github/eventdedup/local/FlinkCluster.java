@@ -33,17 +33,14 @@ final class FlinkCluster {
             for (String file : List.of("log4j.properties", "log4j-cli.properties")) {
                 Files.copy(source.resolve(file), conf.resolve(file), StandardCopyOption.REPLACE_EXISTING);
             }
-            Path temporary = layout.flink().resolve("tmp");
-            Files.createDirectories(temporary);
             Files.writeString(
-                    conf.resolve("config.yaml"),
-                    Files.readString(source.resolve("config.yaml")) + overrides(temporary));
+                    conf.resolve("config.yaml"), Files.readString(source.resolve("config.yaml")) + overrides());
         } catch (IOException e) {
             throw new LocalException("cannot write Flink's configuration to " + conf + ": " + e, e);
         }
     }
 
-    private String overrides(Path temporary) {
+    private String overrides() {
         return """
 
                 # Appended by ./dedup: this machine's ports and directories.
@@ -53,16 +50,12 @@ final class FlinkCluster {
                 blob.server.port: "0"
                 taskmanager.rpc.port: "0"
                 taskmanager.data.port: 0
-                io.tmp.dirs: %s
-                web.upload.dir: %s
                 execution.checkpointing.dir: %s
                 execution.checkpointing.savepoint-dir: %s
                 """.formatted(
                         layout.flinkRpcPort(),
                         layout.flinkPort(),
                         layout.flinkPort(),
-                        quoted(temporary.toString()),
-                        quoted(temporary.toString()),
                         quoted(layout.flink().resolve("checkpoints").toUri().toString()),
                         quoted(layout.flink().resolve("savepoints").toUri().toString()));
     }
@@ -105,6 +98,8 @@ final class FlinkCluster {
         command.addAll(words(result.get(0)));
         command.addAll(javaOptions(name));
         command.add("-Dlog4j.configurationFile=" + conf.resolve("log4j.properties"));
+        // Also where RocksDB works and uploads go, unless configured otherwise.
+        command.add(layout.temporaryFiles(name));
         // The file that the web UI shows.
         command.add("-Dlog.file=" + layout.log(name));
         command.addAll(List.of("-cp", classPath(), mainClass, "--configDir", conf.toString()));
@@ -124,13 +119,15 @@ final class FlinkCluster {
 
     /** The options that Flink's shell scripts would have taken from the configuration. */
     private List<String> javaOptions(String process) {
+        JsonNode options = configuration().at("/env/java/opts");
+        List<String> words = new ArrayList<>(words(options.path("all").asText()));
+        words.addAll(words(options.path(process).asText()));
+        return words;
+    }
+
+    private JsonNode configuration() {
         try {
-            JsonNode options = new YAMLMapper()
-                    .readTree(conf.resolve("config.yaml").toFile())
-                    .at("/env/java/opts");
-            List<String> words = new ArrayList<>(words(options.path("all").asText()));
-            words.addAll(words(options.path(process).asText()));
-            return words;
+            return new YAMLMapper().readTree(conf.resolve("config.yaml").toFile());
         } catch (IOException e) {
             throw new LocalException("cannot read Flink's configuration in " + conf + ": " + e.getMessage(), e);
         }
@@ -172,6 +169,11 @@ final class FlinkCluster {
 
     private static List<String> words(String text) {
         return text.isBlank() ? List.of() : Arrays.asList(text.strip().split("\\s+"));
+    }
+
+    /** Has to be said with every submission over REST, which otherwise takes 1, whatever is configured. */
+    int parallelism() {
+        return configuration().at("/parallelism/default").asInt(1);
     }
 
     /** What a stream's job has of its own in the configuration. */

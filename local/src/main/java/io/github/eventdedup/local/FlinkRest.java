@@ -36,6 +36,9 @@ final class FlinkRest {
     /** Submitting runs the job's main method, which asks Kafka and Postgres and may wait for them. */
     private static final Duration SUBMIT_TIMEOUT = Duration.ofMinutes(2);
 
+    /** Twice the interval in flink-conf/config.yaml, and a little. */
+    private static final long HEARTBEAT_MILLIS = 5_000;
+
     private static final ObjectMapper JSON = new ObjectMapper();
 
     private final HttpClient client =
@@ -63,9 +66,14 @@ final class FlinkRest {
         }
     }
 
+    /** Whether one has been heard of lately: a dead one stays in the list until its heartbeats time out. */
     boolean hasTaskManager() {
+        long oldest = System.currentTimeMillis() - HEARTBEAT_MILLIS;
         try {
-            return !get("/taskmanagers").path("taskmanagers").isEmpty();
+            // Called "time since", it is the time of the last heartbeat; 0 before the first.
+            return elements(get("/taskmanagers").path("taskmanagers"))
+                    .mapToLong(manager -> manager.path("timeSinceLastHeartbeat").asLong())
+                    .anyMatch(last -> last == 0 || last > oldest);
         } catch (IOException | LocalException e) {
             return false;
         }
@@ -83,6 +91,14 @@ final class FlinkRest {
                 .max(Comparator.comparingLong(Job::started));
     }
 
+    /** How many instances its widest operator has. */
+    int parallelism(Job job) throws IOException {
+        return elements(get("/jobs/" + job.id()).path("vertices"))
+                .mapToInt(vertex -> vertex.path("parallelism").asInt())
+                .max()
+                .orElse(0);
+    }
+
     /** Whether every task of a job runs; the job's own state says so before they do. */
     boolean runs(Job job) throws IOException {
         return job.state().equals("RUNNING")
@@ -94,20 +110,28 @@ final class FlinkRest {
      * Submits a stream's job. Over REST rather than with Flink's command line: no further JVM to start, and the
      * configuration of one job need not be written to a file.
      *
-     * @param restore the savepoint or checkpoint to start from. The job takes it over and deletes it when it has newer
-     *     ones, so that states of long ago do not pile up
+     * @param restore the savepoint or checkpoint to start from
+     * @param claim whether the job takes that over and deletes it when it has newer ones, so that states of long ago do
+     *     not pile up
      */
-    void submit(Path jar, Path streamFile, Map<String, String> configuration, Optional<Path> restore)
+    void submit(
+            Path jar,
+            Path streamFile,
+            int parallelism,
+            Map<String, String> configuration,
+            Optional<Path> restore,
+            boolean claim)
             throws IOException {
         String id = upload(jar);
         try {
             Map<String, Object> run = new HashMap<>();
             run.put("entryClass", MAIN_CLASS);
             run.put("programArgsList", List.of("--stream", streamFile.toString()));
+            run.put("parallelism", parallelism);
             run.put("flinkConfiguration", configuration);
             restore.ifPresent(path -> {
                 run.put("savepointPath", path.toUri().toString());
-                run.put("claimMode", "CLAIM");
+                run.put("claimMode", claim ? "CLAIM" : "NO_CLAIM");
             });
             send(request("/jars/" + id + "/run", SUBMIT_TIMEOUT)
                     .header("Content-Type", "application/json")

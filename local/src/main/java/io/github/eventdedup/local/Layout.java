@@ -2,6 +2,7 @@ package io.github.eventdedup.local;
 
 import io.github.eventdedup.event.InvalidStreamDefinitionException;
 import io.github.eventdedup.event.StreamDefinition;
+import io.github.eventdedup.servers.FreshDirectory;
 import io.github.eventdedup.servers.PostgresServer;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -60,6 +61,16 @@ record Layout(Path home, Path data, int portOffset) {
 
     Path savepoints(String stream) {
         return flink().resolve("savepoints").resolve(stream);
+    }
+
+    /** The JVM option for a process's temporary files. Those of its predecessor, killed or not, are deleted. */
+    String temporaryFiles(String name) {
+        Path directory = data.resolve("tmp").resolve(name);
+        try {
+            return "-Djava.io.tmpdir=" + FreshDirectory.create(directory);
+        } catch (IOException e) {
+            throw new LocalException("cannot use " + directory + ": " + e, e);
+        }
     }
 
     /** Something that the build makes. */

@@ -125,6 +125,7 @@ final class LocalSystem {
                         Layout.java(),
                         "-XX:+UseSerialGC",
                         "-Xmx256m",
+                        layout.temporaryFiles("ingest"),
                         "-jar",
                         layout.built("http-ingest/target/http-ingest.jar").toString()),
                 Map.of(

@@ -8,6 +8,8 @@ import java.nio.file.attribute.FileTime;
 import java.time.Clock;
 import java.util.Comparator;
 import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
@@ -18,6 +20,9 @@ final class SavedState {
 
     /** {@code <job id>/chk-<n>/_metadata} under checkpoints, {@code savepoint-…/_metadata} under savepoints. */
     private static final int DEPTH = 3;
+
+    /** {@code savepoint-<first six digits of the job id>-<random>}. */
+    private static final Pattern SAVEPOINT = Pattern.compile("savepoint-([0-9a-f]{6})-[0-9a-f]+");
 
     private final Path checkpoints;
     private final Path savepoints;
@@ -37,8 +42,9 @@ final class SavedState {
      * @throws LocalException where it had one, and none is left
      */
     Optional<Path> newest() {
-        Optional<Path> newest = Stream.of(checkpoints, savepoints)
-                .flatMap(SavedState::metadata)
+        Optional<Path> newest = Stream.concat(
+                        Stream.of(checkpoints, savepoints).flatMap(SavedState::metadata),
+                        metadata(savepoints.getParent()).filter(this::isOfThisStream))
                 .max(Comparator.comparing(SavedState::time))
                 .map(Path::getParent);
         try {
@@ -52,6 +58,36 @@ final class SavedState {
             throw new UncheckedIOException(e);
         }
         return newest;
+    }
+
+    /** Remembers that there is state, once there is: from then on a start without any is refused. */
+    void note() {
+        if (!Files.exists(marker)) {
+            try {
+                newest();
+            } catch (LocalException e) {
+                // The running job deletes old checkpoints while we look; there is another look soon.
+            }
+        }
+    }
+
+    /** Whether the job may delete it when it has newer state; a savepoint that a user has taken is the user's. */
+    boolean isOwn(Path state) {
+        return state.startsWith(checkpoints) || state.startsWith(savepoints);
+    }
+
+    /** Of a savepoint taken with Flink's command line, whose default directory is common to all streams. */
+    private boolean isOfThisStream(Path metadata) {
+        Path savepoint = metadata.getParent();
+        Matcher name = SAVEPOINT.matcher(savepoint.getFileName().toString());
+        if (!savepoint.getParent().equals(savepoints.getParent()) || !name.matches() || !Files.exists(checkpoints)) {
+            return false;
+        }
+        try (Stream<Path> jobs = Files.list(checkpoints)) {
+            return jobs.anyMatch(job -> job.getFileName().toString().startsWith(name.group(1)));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     /** Renames what there is, so that the next start is from nothing. Nothing is deleted. */
@@ -77,7 +113,6 @@ final class SavedState {
                 directory, DEPTH, (file, attributes) -> file.endsWith("_metadata") && attributes.isRegularFile())) {
             return files.toList().stream();
         } catch (IOException | UncheckedIOException e) {
-            // Flink deletes old checkpoints while we look.
             throw new LocalException("cannot look for checkpoints in " + directory + ": " + e.getMessage(), e);
         }
     }

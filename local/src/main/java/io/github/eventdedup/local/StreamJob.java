@@ -46,11 +46,14 @@ final class StreamJob {
             return Optional.empty();
         }
         Optional<Path> restore = state.newest();
+        FlinkCluster cluster = new FlinkCluster(layout);
         flink.submit(
                 layout.built("job/target/deduplication-job.jar"),
                 definition,
-                new FlinkCluster(layout).jobConfiguration(stream),
-                restore);
+                cluster.parallelism(),
+                cluster.jobConfiguration(stream),
+                restore,
+                restore.map(state::isOwn).orElse(true));
         return Optional.of("job " + stream + ": submitted, "
                 + restore.map(path -> "continues from " + layout.data().relativize(path))
                         .orElse("starts without earlier state"));
@@ -63,7 +66,7 @@ final class StreamJob {
 
     /** Remembers that the stream has state, once it does. */
     void noteState() {
-        state.newest();
+        state.note();
     }
 
     /**

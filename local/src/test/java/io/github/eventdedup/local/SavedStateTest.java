@@ -53,6 +53,17 @@ class SavedStateTest {
     }
 
     @Test
+    void aSavepointTakenByHandIsKnownByItsJobAndStaysTheUsers() throws IOException {
+        Path own = complete(layout.checkpoints("s").resolve("5b1450aa/chk-1"), 1);
+        Path users = complete(layout.savepoints("s").resolveSibling("savepoint-5b1450-0123456789ab"), 2);
+        complete(layout.savepoints("s").resolveSibling("savepoint-ffffff-0123456789ab"), 3);
+
+        assertThat(state.newest()).contains(users);
+        assertThat(state.isOwn(users)).isFalse();
+        assertThat(state.isOwn(own)).isTrue();
+    }
+
+    @Test
     void oneThatWasNotCompletedDoesNotCount() throws IOException {
         Path complete = complete(layout.checkpoints("s").resolve("job1/chk-1"), 1);
         Files.createDirectories(layout.checkpoints("s").resolve("job1/chk-2"));

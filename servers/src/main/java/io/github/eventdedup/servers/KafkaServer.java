@@ -67,6 +67,8 @@ public final class KafkaServer implements AutoCloseable {
                     "-Xms64m",
                     "-Xmx384m",
                     "-XX:+ExitOnOutOfMemoryError",
+                    // Native libraries are unpacked there, and stay when the process is killed.
+                    "-Djava.io.tmpdir=" + FreshDirectory.create(directory.resolve("tmp")),
                     "-Dlog4j2.configurationFile=classpath:kafka-server-log4j2.properties",
                     "-Dlog4j.configurationFile=classpath:kafka-server-log4j2.properties",
                     "kafka.Kafka",

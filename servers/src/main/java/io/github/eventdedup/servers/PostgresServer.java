@@ -14,7 +14,6 @@ import java.sql.Statement;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -224,7 +223,8 @@ public final class PostgresServer implements AutoCloseable {
             return;
         }
         // Into a directory that gets its name when it is complete: a start cut short begins again.
-        Path incomplete = fresh("data.incomplete");
+        Path incomplete = directory.resolve("data.incomplete");
+        FreshDirectory.delete(incomplete);
         Path passwordFile = Files.createTempFile(directory, "password", "");
         try {
             Files.writeString(passwordFile, PASSWORD);
@@ -273,7 +273,8 @@ public final class PostgresServer implements AutoCloseable {
         if (Files.exists(binaries)) {
             return;
         }
-        Path incomplete = fresh("pgsql.incomplete");
+        Path incomplete = directory.resolve("pgsql.incomplete");
+        FreshDirectory.delete(incomplete);
         try (InputStream resource = PostgresServer.class.getResourceAsStream("/" + archive())) {
             if (resource == null) {
                 throw new ServerException("postgres: no binaries for this machine on the class path (" + archive()
@@ -304,18 +305,6 @@ public final class PostgresServer implements AutoCloseable {
         String os = System.getProperty("os.name").toLowerCase(Locale.ROOT).startsWith("mac") ? "darwin" : "linux";
         String arch = System.getProperty("os.arch").equals("aarch64") ? "arm_64" : "x86_64";
         return "postgres-" + os + "-" + arch + ".txz";
-    }
-
-    private Path fresh(String name) throws IOException {
-        Path path = directory.resolve(name);
-        if (Files.exists(path)) {
-            try (var files = Files.walk(path)) {
-                for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-                    Files.delete(file);
-                }
-            }
-        }
-        return path;
     }
 
     /** Runs one of the tools to its end. */
