@@ -4,19 +4,11 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.event.InvalidEventException;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.servers.KafkaServer;
 import io.github.eventdedup.servers.PostgresServer;
-import java.io.IOException;
-import java.net.URI;
-import java.net.URLEncoder;
-import java.net.http.HttpClient;
-import java.net.http.HttpRequest;
-import java.net.http.HttpResponse;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -27,19 +19,13 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Random;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
 import org.apache.flink.api.common.JobID;
 import org.apache.flink.api.common.JobStatus;
-import org.apache.flink.configuration.Configuration;
 import org.apache.flink.runtime.minicluster.MiniCluster;
-import org.apache.flink.runtime.minicluster.MiniClusterConfiguration;
-import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.flink.util.IOUtils;
-import org.apache.kafka.clients.admin.Admin;
-import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
@@ -59,8 +45,6 @@ import org.junit.jupiter.api.io.TempDir;
 class DeduplicationJobIT {
 
     private static final Duration PATIENCE = Duration.ofMinutes(2);
-    private static final HttpClient HTTP = HttpClient.newHttpClient();
-    private static final ObjectMapper JSON = new ObjectMapper();
     private static final int PARTITIONS = 4;
     private static final int DISTINCT_SAMPLES = 152;
 
@@ -76,6 +60,7 @@ class DeduplicationJobIT {
     private EventReader reader;
     private KafkaProducer<byte[], byte[]> producer;
     private JobID job;
+    private JobMetrics metrics;
     private final List<Future<?>> sent = new ArrayList<>();
 
     @BeforeAll
@@ -85,23 +70,7 @@ class DeduplicationJobIT {
         postgres = new PostgresServer(directory.resolve("postgres"), Fixtures.freePort());
         postgres.start();
         login = new PostgresLogin(postgres.jdbcUrl(), PostgresServer.USER);
-        flink = new MiniCluster(new MiniClusterConfiguration.Builder()
-                .setConfiguration(Configuration.fromMap(Map.of(
-                        "execution.checkpointing.interval", "500ms",
-                        "execution.checkpointing.dir",
-                                directory.resolve("checkpoints").toUri().toString(),
-                        "state.backend.type", "rocksdb",
-                        "restart-strategy.type", "fixed-delay",
-                        "restart-strategy.fixed-delay.attempts", "100",
-                        "restart-strategy.fixed-delay.delay", "100ms",
-                        "metrics.fetcher.update-interval", "100",
-                        "jobmanager.bind-host", "127.0.0.1",
-                        "taskmanager.bind-host", "127.0.0.1",
-                        "rest.bind-address", "127.0.0.1")))
-                .withRandomPorts()
-                .setNumTaskManagers(1)
-                .setNumSlotsPerTaskManager(2)
-                .build());
+        flink = Fixtures.flink(directory.resolve("checkpoints"), "500ms");
         flink.start();
     }
 
@@ -122,27 +91,15 @@ class DeduplicationJobIT {
         reader = new EventReader(stream);
         Fixtures.execute(login, "DROP TABLE IF EXISTS view_events");
         Fixtures.createTable(login);
-        try (Admin admin = Admin.create(Map.of("bootstrap.servers", kafka.bootstrapServers()))) {
-            admin.createTopics(List.of(
-                            topic(stream.stream(), PARTITIONS, 4 << 20),
-                            topic(stream.duplicatesTopic(), 1, 5 << 20),
-                            topic(stream.deadLettersTopic(), 1, 5 << 20)))
-                    .all()
-                    .get();
-        }
+        Fixtures.createTopics(kafka.bootstrapServers(), stream, PARTITIONS);
         producer = new KafkaProducer<>(
                 Map.of("bootstrap.servers", kafka.bootstrapServers(), "max.request.size", 4 << 20),
                 new ByteArraySerializer(),
                 new ByteArraySerializer());
-        StreamExecutionEnvironment environment = StreamExecutionEnvironment.getExecutionEnvironment(
-                Configuration.fromMap(Map.of("pipeline.generic-types", "false", "pipeline.object-reuse", "true")));
-        environment.setParallelism(2);
         JobSettings settings = new JobSettings(Fixtures.viewEventsFile(), kafka.bootstrapServers(), login);
         Preflight.check(stream, settings);
-        DeduplicationJob.build(environment, stream, settings);
-        job = flink.submitJob(environment.getStreamGraph().getJobGraph())
-                .get(PATIENCE.toSeconds(), TimeUnit.SECONDS)
-                .getJobID();
+        job = Fixtures.submit(flink, stream, settings);
+        metrics = new JobMetrics(flink, job, stream.stream());
     }
 
     @AfterEach
@@ -224,7 +181,9 @@ class DeduplicationJobIT {
         postgres.start();
 
         awaitCounts(new Counts(1500, 1500, 0, 0, 0, 0));
-        assertThat(restarts()).as("the writer waits, the job does not restart").isZero();
+        assertThat(metrics.restarts())
+                .as("the writer waits, the job does not restart")
+                .isZero();
     }
 
     @Test
@@ -265,45 +224,12 @@ class DeduplicationJobIT {
 
     private Counts counts() {
         return new Counts(
-                count("received"),
-                count("unique"),
-                count("duplicate"),
-                count("deadLettered"),
-                count("refused"),
-                count("escapes"));
-    }
-
-    /** The sum over all subtasks of all operators, as the web UI's REST interface knows it. */
-    private long count(String name) {
-        long sum = 0;
-        for (JsonNode vertex : rest("").path("vertices")) {
-            String metrics = "/vertices/" + vertex.path("id").asText() + "/subtasks/metrics";
-            for (JsonNode metric : rest(metrics)) {
-                String id = metric.path("id").asText();
-                if (id.endsWith(".stream." + stream.stream() + "." + name)) {
-                    sum += rest(metrics + "?agg=sum&get=" + URLEncoder.encode(id, UTF_8))
-                            .path(0)
-                            .path("sum")
-                            .asLong();
-                }
-            }
-        }
-        return sum;
-    }
-
-    private long restarts() {
-        return rest("/metrics?get=numRestarts").path(0).path("value").asLong(-1);
-    }
-
-    private JsonNode rest(String path) {
-        try {
-            URI uri = flink.getRestAddress().get().resolve("/jobs/" + job + path);
-            HttpResponse<byte[]> response =
-                    HTTP.send(HttpRequest.newBuilder(uri).build(), HttpResponse.BodyHandlers.ofByteArray());
-            return JSON.readTree(response.body());
-        } catch (IOException | InterruptedException | ExecutionException e) {
-            throw new AssertionError("Flink's REST interface does not answer", e);
-        }
+                metrics.count("received"),
+                metrics.count("unique"),
+                metrics.count("duplicate"),
+                metrics.count("deadLettered"),
+                metrics.count("refused"),
+                metrics.count("escapes"));
     }
 
     private void sendTwiceShuffled() throws Exception {
@@ -362,11 +288,5 @@ class DeduplicationJobIT {
 
     private static String header(ConsumerRecord<byte[], byte[]> record, String name) {
         return new String(record.headers().lastHeader(name).value(), UTF_8);
-    }
-
-    private static NewTopic topic(String name, int partitions, int maxBytes) {
-        return new NewTopic(name, partitions, (short) 1)
-                .configs(Map.of(
-                        "message.timestamp.type", "LogAppendTime", "max.message.bytes", Integer.toString(maxBytes)));
     }
 }

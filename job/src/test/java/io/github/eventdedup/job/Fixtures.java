@@ -14,6 +14,15 @@ import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import org.apache.flink.api.common.JobID;
+import org.apache.flink.configuration.Configuration;
+import org.apache.flink.runtime.minicluster.MiniCluster;
+import org.apache.flink.runtime.minicluster.MiniClusterConfiguration;
+import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.NewTopic;
 
 /** The project's own stream, schema and sample, for tests and benchmarks. */
 final class Fixtures {
@@ -74,6 +83,55 @@ final class Fixtures {
             }
             return row;
         }
+    }
+
+    /** The topics of a stream, as `./dedup up` makes them. */
+    static void createTopics(String bootstrapServers, StreamDefinition stream, int partitions) throws Exception {
+        try (Admin admin = Admin.create(Map.of("bootstrap.servers", bootstrapServers))) {
+            admin.createTopics(List.of(
+                            topic(stream.stream(), partitions, 4 << 20),
+                            topic(stream.duplicatesTopic(), 1, 5 << 20),
+                            topic(stream.deadLettersTopic(), 1, 5 << 20)))
+                    .all()
+                    .get();
+        }
+    }
+
+    private static NewTopic topic(String name, int partitions, int maxBytes) {
+        return new NewTopic(name, partitions, (short) 1)
+                .configs(Map.of(
+                        "message.timestamp.type", "LogAppendTime", "max.message.bytes", Integer.toString(maxBytes)));
+    }
+
+    /** A cluster of one TaskManager with two slots inside this JVM; not started yet. */
+    static MiniCluster flink(Path checkpoints, String checkpointInterval) {
+        return new MiniCluster(new MiniClusterConfiguration.Builder()
+                .setConfiguration(Configuration.fromMap(Map.of(
+                        "execution.checkpointing.interval", checkpointInterval,
+                        "execution.checkpointing.dir", checkpoints.toUri().toString(),
+                        "state.backend.type", "rocksdb",
+                        "restart-strategy.type", "fixed-delay",
+                        "restart-strategy.fixed-delay.attempts", "100",
+                        "restart-strategy.fixed-delay.delay", "100ms",
+                        "metrics.fetcher.update-interval", "100",
+                        "jobmanager.bind-host", "127.0.0.1",
+                        "taskmanager.bind-host", "127.0.0.1",
+                        "rest.bind-address", "127.0.0.1")))
+                .withRandomPorts()
+                .setNumTaskManagers(1)
+                .setNumSlotsPerTaskManager(2)
+                .build());
+    }
+
+    /** Submits the job with the pipeline settings of flink-conf/config.yaml. */
+    static JobID submit(MiniCluster flink, StreamDefinition stream, JobSettings settings) throws Exception {
+        StreamExecutionEnvironment environment = StreamExecutionEnvironment.getExecutionEnvironment(
+                Configuration.fromMap(Map.of("pipeline.generic-types", "false", "pipeline.object-reuse", "true")));
+        environment.setParallelism(2);
+        DeduplicationJob.build(environment, stream, settings);
+        return flink.submitJob(environment.getStreamGraph().getJobGraph())
+                .get(2, TimeUnit.MINUTES)
+                .getJobID();
     }
 
     static int freePort() throws IOException {

@@ -129,18 +129,18 @@ public final class SinkBenchmark {
     }
 
     /** The backend does the work, but the WAL writer, the checkpointer and the others count too. */
-    private static Duration cpuOfChildren(PostgresServer server) {
+    static Duration cpuOfChildren(PostgresServer server) {
         return server.process()
                 .descendants()
                 .map(SinkBenchmark::cpu)
                 .reduce(cpu(server.process().toHandle()), Duration::plus);
     }
 
-    private static Duration cpu(ProcessHandle process) {
+    static Duration cpu(ProcessHandle process) {
         return process.info().totalCpuDuration().orElse(Duration.ZERO);
     }
 
-    private static double micros(Duration duration) {
+    static double micros(Duration duration) {
         return duration.toNanos() / 1e3;
     }
 }

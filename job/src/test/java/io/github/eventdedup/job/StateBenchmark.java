@@ -4,6 +4,7 @@ import io.github.eventdedup.event.Fingerprint;
 import java.util.SplittableRandom;
 import org.apache.flink.core.execution.SavepointFormatType;
 import org.apache.flink.runtime.checkpoint.SavepointType;
+import org.apache.flink.runtime.state.storage.JobManagerCheckpointStorage;
 import org.apache.flink.state.rocksdb.EmbeddedRocksDBStateBackend;
 import org.apache.flink.streaming.api.operators.KeyedProcessOperator;
 import org.apache.flink.streaming.util.KeyedOneInputStreamOperatorTestHarness;
@@ -23,7 +24,11 @@ public final class StateBenchmark {
                 new KeyedProcessOperator<>(new Deduplicate(Fixtures.viewEvents())),
                 IdentifiedEvent::fingerprint,
                 ImmutableType.FINGERPRINT)) {
-            harness.setStateBackend(new EmbeddedRocksDBStateBackend());
+            EmbeddedRocksDBStateBackend rocksDb = new EmbeddedRocksDBStateBackend();
+            // The harness has next to no managed memory to give.
+            rocksDb.getMemoryConfiguration().setUseManagedMemory(false);
+            harness.setStateBackend(rocksDb);
+            harness.setCheckpointStorage(new JobManagerCheckpointStorage(Integer.MAX_VALUE));
             harness.open();
             for (int i = 0; i < keys; i++) {
                 Fingerprint fingerprint =

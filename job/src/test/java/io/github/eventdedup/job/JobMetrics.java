@@ -1,0 +1,56 @@
+package io.github.eventdedup.job;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.net.URI;
+import java.net.URLEncoder;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.util.concurrent.ExecutionException;
+import org.apache.flink.api.common.JobID;
+import org.apache.flink.runtime.minicluster.MiniCluster;
+
+/** What a running job counts, as the web UI's REST interface knows it. */
+record JobMetrics(MiniCluster flink, JobID job, String stream) {
+
+    private static final HttpClient HTTP = HttpClient.newHttpClient();
+    private static final ObjectMapper JSON = new ObjectMapper();
+
+    /** The sum of a counter over all subtasks of all operators. */
+    long count(String name) {
+        long sum = 0;
+        for (JsonNode vertex : rest("").path("vertices")) {
+            String metrics = "/vertices/" + vertex.path("id").asText() + "/subtasks/metrics";
+            for (JsonNode metric : rest(metrics)) {
+                String id = metric.path("id").asText();
+                if (id.endsWith(".stream." + stream + "." + name)) {
+                    sum += rest(metrics + "?agg=sum&get=" + URLEncoder.encode(id, UTF_8))
+                            .path(0)
+                            .path("sum")
+                            .asLong();
+                }
+            }
+        }
+        return sum;
+    }
+
+    /** How often the job was restarted. */
+    long restarts() {
+        return rest("/metrics?get=numRestarts").path(0).path("value").asLong(-1);
+    }
+
+    private JsonNode rest(String path) {
+        try {
+            URI uri = flink.getRestAddress().get().resolve("/jobs/" + job + path);
+            HttpResponse<byte[]> response =
+                    HTTP.send(HttpRequest.newBuilder(uri).build(), HttpResponse.BodyHandlers.ofByteArray());
+            return JSON.readTree(response.body());
+        } catch (IOException | InterruptedException | ExecutionException e) {
+            throw new AssertionError("Flink's REST interface does not answer", e);
+        }
+    }
+}
