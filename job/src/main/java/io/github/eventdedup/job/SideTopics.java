@@ -16,40 +16,56 @@ import org.apache.kafka.common.header.Headers;
  */
 final class SideTopics {
 
-    /** Far above what the raw topic takes; the topic's own limit decides (checked at submission). */
-    private static final String MAX_REQUEST_BYTES = Integer.toString(16 << 20);
+    /**
+     * The largest value that is copied. A topic's limit is for compressed batches: a few megabytes there can be gigabytes
+     * here, which no producer would send on. Such a value stays where it is, and the dead letter says so.
+     */
+    static final int MAX_VALUE_BYTES = 16 << 20;
+
+    private static final int MAX_REQUEST_BYTES = MAX_VALUE_BYTES + (1 << 20);
 
     private SideTopics() {}
 
     static KafkaSink<IdentifiedEvent> duplicates(String bootstrapServers, StreamDefinition stream) {
         String topic = stream.duplicatesTopic();
         String rawTopic = stream.stream();
-        return sink(bootstrapServers, (event, context, timestamp) -> {
+        return sink(bootstrapServers, "lz4", (event, context, timestamp) -> {
             ProducerRecord<byte[], byte[]> record = record(topic, rawTopic, event.source());
             header(record.headers(), "fingerprint", event.fingerprint().toString());
             return record;
         });
     }
 
+    /** Compressed as well as any client could have, so that what fitted into the raw topic fits here. */
     static KafkaSink<DeadLetter> deadLetters(String bootstrapServers, StreamDefinition stream) {
         String topic = stream.deadLettersTopic();
         String rawTopic = stream.stream();
-        return sink(bootstrapServers, (letter, context, timestamp) -> {
-            ProducerRecord<byte[], byte[]> record = record(topic, rawTopic, letter.source());
-            header(record.headers(), "reason", letter.reason());
-            return record;
-        });
+        return sink(bootstrapServers, "zstd", (letter, context, timestamp) -> deadLetter(topic, rawTopic, letter));
     }
 
-    private static <T> KafkaSink<T> sink(String bootstrapServers, KafkaRecordSerializationSchema<T> serializer) {
+    static ProducerRecord<byte[], byte[]> deadLetter(String topic, String rawTopic, DeadLetter letter) {
+        SourceRecord source = letter.source();
+        boolean omitted = source.value() != null && source.value().length > MAX_VALUE_BYTES;
+        SourceRecord kept =
+                omitted ? new SourceRecord(null, source.partition(), source.offset(), source.timestamp()) : source;
+        ProducerRecord<byte[], byte[]> record = record(topic, rawTopic, kept);
+        header(record.headers(), "reason", letter.reason());
+        if (omitted) {
+            header(record.headers(), "value-omitted", source.value().length + " bytes; read them at the position");
+        }
+        return record;
+    }
+
+    private static <T> KafkaSink<T> sink(
+            String bootstrapServers, String compression, KafkaRecordSerializationSchema<T> serializer) {
         return KafkaSink.<T>builder()
                 .setBootstrapServers(bootstrapServers)
                 .setRecordSerializer(serializer)
                 .setDeliveryGuarantee(DeliveryGuarantee.AT_LEAST_ONCE)
                 .setProperty("acks", "all")
-                .setProperty("compression.type", "lz4")
+                .setProperty("compression.type", compression)
                 .setProperty("linger.ms", "50")
-                .setProperty("max.request.size", MAX_REQUEST_BYTES)
+                .setProperty("max.request.size", Integer.toString(MAX_REQUEST_BYTES))
                 .build();
     }
 

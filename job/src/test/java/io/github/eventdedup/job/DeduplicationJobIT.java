@@ -93,7 +93,13 @@ class DeduplicationJobIT {
         Fixtures.createTable(login);
         Fixtures.createTopics(kafka.bootstrapServers(), stream, PARTITIONS);
         producer = new KafkaProducer<>(
-                Map.of("bootstrap.servers", kafka.bootstrapServers(), "max.request.size", 4 << 20),
+                Map.of(
+                        "bootstrap.servers",
+                        kafka.bootstrapServers(),
+                        "max.request.size",
+                        32 << 20,
+                        "compression.type",
+                        "gzip"),
                 new ByteArraySerializer(),
                 new ByteArraySerializer());
         JobSettings settings = new JobSettings(Fixtures.viewEventsFile(), kafka.bootstrapServers(), login);
@@ -141,6 +147,20 @@ class DeduplicationJobIT {
                     assertThat(new String(letter.key(), UTF_8))
                             .isEqualTo(header(letter, "partition") + ":" + header(letter, "offset"));
                 }));
+    }
+
+    /** Compressed it fits into the topic; expanded, no producer would send it on. */
+    @Test
+    void aRecordThatExpandsBeyondMeasureIsADeadLetterWithoutItsValue() throws Exception {
+        send(null, new byte[SideTopics.MAX_VALUE_BYTES + 1]);
+        send(Fixtures.viewEvent("good", "watch"));
+
+        awaitCounts(new Counts(2, 1, 0, 1, 0, 0));
+        assertThat(read(stream.deadLettersTopic()).values()).singleElement().satisfies(letter -> {
+            assertThat(letter.value()).isNull();
+            assertThat(header(letter, "reason")).contains("too large");
+            assertThat(header(letter, "value-omitted")).contains("16777217 bytes");
+        });
     }
 
     @Test

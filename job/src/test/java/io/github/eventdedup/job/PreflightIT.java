@@ -1,0 +1,175 @@
+package io.github.eventdedup.job;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatCode;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
+
+import io.github.eventdedup.event.StreamDefinition;
+import io.github.eventdedup.servers.KafkaServer;
+import io.github.eventdedup.servers.PostgresServer;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import org.apache.flink.util.IOUtils;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.common.config.ConfigResource;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Everything that would only fail once the job runs is said before, in a line each that says what to do. */
+class PreflightIT {
+
+    @TempDir
+    private static Path directory;
+
+    private static KafkaServer kafka;
+    private static PostgresServer postgres;
+    private static PostgresLogin login;
+    private static StreamDefinition stream;
+
+    @BeforeAll
+    static void startServers() throws Exception {
+        kafka = new KafkaServer(directory.resolve("kafka"), Fixtures.freePort());
+        kafka.start();
+        postgres = new PostgresServer(directory.resolve("postgres"), Fixtures.freePort());
+        postgres.start();
+        login = new PostgresLogin(postgres.jdbcUrl(), PostgresServer.USER);
+        stream = Fixtures.viewEvents();
+        Fixtures.createTopics(kafka.bootstrapServers(), stream, 1);
+    }
+
+    @AfterAll
+    static void stopServers() {
+        IOUtils.closeAllQuietly(postgres, kafka);
+    }
+
+    @BeforeEach
+    void createTable() throws Exception {
+        Fixtures.execute(login, "DROP TABLE IF EXISTS view_events");
+        Fixtures.createTable(login);
+        topicSetting(stream.stream(), "message.timestamp.type", "LogAppendTime");
+        topicSetting(stream.deadLettersTopic(), "max.message.bytes", "5242880");
+    }
+
+    @Test
+    void passesWhereEverythingIsThere() {
+        assertThatCode(() -> Preflight.check(stream, settings(kafka.bootstrapServers(), login)))
+                .doesNotThrowAnyException();
+    }
+
+    @Test
+    void namesEveryTopicThatIsMissing() {
+        StreamDefinition other =
+                new StreamDefinition("other", stream.fingerprint(), stream.window(), stream.ttlSlack(), stream.table());
+        assertThat(findings(other, settings(kafka.bootstrapServers(), login)))
+                .containsExactly(
+                        "Kafka has no topic 'other': create it",
+                        "Kafka has no topic 'other.duplicates': create it",
+                        "Kafka has no topic 'other.dead-letters': create it");
+    }
+
+    @Test
+    void refusesTopicsWhoseSettingsWouldBreakTheJobLater() throws Exception {
+        topicSetting(stream.stream(), "message.timestamp.type", "CreateTime");
+        topicSetting(stream.deadLettersTopic(), "max.message.bytes", "4194304");
+        assertThat(findings(stream, settings(kafka.bootstrapServers(), login)))
+                .satisfiesExactly(
+                        line -> assertThat(line).contains("message.timestamp.type=CreateTime", "LogAppendTime"),
+                        line -> assertThat(line).contains("view-events.dead-letters", "max.message.bytes"));
+    }
+
+    @Test
+    void saysThatKafkaAndPostgresDoNotAnswer() throws Exception {
+        PostgresLogin nowhere =
+                new PostgresLogin("jdbc:postgresql://127.0.0.1:" + Fixtures.freePort() + "/dedup", "dedup");
+        assertThat(findings(stream, settings("127.0.0.1:" + Fixtures.freePort(), nowhere)))
+                .satisfiesExactly(
+                        line -> assertThat(line).contains("Kafka at", "DEDUP_KAFKA_BOOTSTRAP_SERVERS"),
+                        line -> assertThat(line).contains("Postgres at", "DEDUP_POSTGRES_URL"));
+    }
+
+    @Test
+    void saysThatTheLoginDoesNotWork() {
+        assertThat(findings(
+                        stream, settings(kafka.bootstrapServers(), new PostgresLogin(postgres.jdbcUrl(), "nobody"))))
+                .singleElement()
+                .asString()
+                .contains("user 'nobody'", "DEDUP_POSTGRES_USER");
+    }
+
+    @Test
+    void namesWhatTheTableLacks() throws Exception {
+        Fixtures.execute(
+                login,
+                "ALTER TABLE view_events DROP CONSTRAINT view_events_pkey, DROP COLUMN platform,"
+                        + " ALTER playtime_ms TYPE int, ALTER event TYPE jsonb USING event::jsonb");
+        assertThat(findings(stream, settings(kafka.bootstrapServers(), login)))
+                .containsExactlyInAnyOrder(
+                        "table 'view_events' has no column 'platform': add it, as text",
+                        "column 'playtime_ms' of table 'view_events' is integer: the stream definition needs bigint",
+                        "column 'event' of table 'view_events' is jsonb: the stream definition needs json",
+                        "table 'view_events' has no primary key: it must be (fingerprint), the last guard against"
+                                + " duplicates");
+    }
+
+    @Test
+    void saysThatTheTableIsMissing() throws Exception {
+        Fixtures.execute(login, "DROP TABLE view_events");
+        assertThat(findings(stream, settings(kafka.bootstrapServers(), login)))
+                .containsExactly("Postgres has no table 'view_events': apply the files of sql/postgres");
+    }
+
+    @Test
+    void namesPrivilegesThatAreMissing() throws Exception {
+        Fixtures.execute(login, "DROP ROLE IF EXISTS reader");
+        Fixtures.execute(login, "CREATE ROLE reader LOGIN PASSWORD 'dedup'; GRANT SELECT ON view_events TO reader");
+        try {
+            assertThat(findings(
+                            stream,
+                            settings(kafka.bootstrapServers(), new PostgresLogin(postgres.jdbcUrl(), "reader"))))
+                    .containsExactly(
+                            "user 'reader' may not INSERT on table 'view_events': grant it",
+                            "user 'reader' may not UPDATE on table 'view_events': grant it");
+        } finally {
+            Fixtures.execute(login, "DROP OWNED BY reader; DROP ROLE reader");
+        }
+    }
+
+    @Test
+    void refusesADatabaseThatForgetsCommittedRows() throws Exception {
+        Fixtures.execute(login, "ALTER ROLE dedup SET synchronous_commit = off");
+        try {
+            assertThat(findings(stream, settings(kafka.bootstrapServers(), login)))
+                    .singleElement()
+                    .asString()
+                    .contains("synchronous_commit=off", "turn it on");
+        } finally {
+            Fixtures.execute(login, "ALTER ROLE dedup RESET synchronous_commit");
+        }
+    }
+
+    private static JobSettings settings(String kafkaBootstrapServers, PostgresLogin postgres) {
+        return new JobSettings(Fixtures.viewEventsFile(), kafkaBootstrapServers, postgres);
+    }
+
+    private static List<String> findings(StreamDefinition stream, JobSettings settings) {
+        InvalidSettingsException refusal =
+                catchThrowableOfType(InvalidSettingsException.class, () -> Preflight.check(stream, settings));
+        return refusal.getMessage().lines().toList();
+    }
+
+    private static void topicSetting(String topic, String name, String value) throws Exception {
+        try (Admin admin = Admin.create(Map.of("bootstrap.servers", kafka.bootstrapServers()))) {
+            ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
+            AlterConfigOp operation = new AlterConfigOp(new ConfigEntry(name, value), AlterConfigOp.OpType.SET);
+            admin.incrementalAlterConfigs(Map.of(resource, List.of(operation)))
+                    .all()
+                    .get();
+        }
+    }
+}
