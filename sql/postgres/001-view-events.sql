@@ -11,8 +11,9 @@ CREATE TABLE IF NOT EXISTS view_events (
     device_id       text,
     app_version     text,
     playtime_ms     bigint,
-    -- The event as it was sent. `json`, not `jsonb`: half the CPU to write (docs/adr/0004-document-storage.md).
-    event           json        NOT NULL,
+    -- The event as it was sent: `json`, uncompressed and, up to 8 KB, in the row itself. Anything else costs two to four times
+    -- the CPU (docs/adr/0004-document-storage.md).
+    event           json        STORAGE EXTERNAL NOT NULL,
     -- Where the stored copy came from: the position in the raw topic, and the Kafka record time.
     kafka_partition int         NOT NULL,
     kafka_offset    bigint      NOT NULL,
@@ -20,5 +21,3 @@ CREATE TABLE IF NOT EXISTS view_events (
     -- Copies that deduplication let through inside the window; the key caught them. Must stay 0.
     escapes         int         NOT NULL DEFAULT 0
 ) WITH (toast_tuple_target = 8160);
--- Uncompressed and, up to 8 KB, in the row itself: compressing costs more than twice the CPU of everything else about a row.
-ALTER TABLE view_events ALTER COLUMN event SET STORAGE EXTERNAL;

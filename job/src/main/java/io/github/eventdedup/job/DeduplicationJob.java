@@ -41,6 +41,8 @@ public final class DeduplicationJob {
             // Flink wraps what is thrown here into a long stack trace; the reason comes before it.
             System.err.println("The job was not submitted:" + System.lineSeparator() + e.getMessage());
             throw new NotSubmittedException(e.getMessage());
+        } finally {
+            PostgresLogin.releaseDriver();
         }
     }
 

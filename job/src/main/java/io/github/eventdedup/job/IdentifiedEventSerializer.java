@@ -65,7 +65,7 @@ public final class IdentifiedEventSerializer extends ImmutableSerializer<Identif
         return new Snapshot();
     }
 
-    /** For Flink, which asks for one; no state holds events. */
+    /** For Flink, which asks for one; with aligned checkpoints (flink-conf/config.yaml) no state holds events. */
     public static final class Snapshot extends SimpleTypeSerializerSnapshot<IdentifiedEvent> {
         /** For Flink. */
         public Snapshot() {

@@ -73,6 +73,8 @@ final class PostgresBatchWriter implements AutoCloseable {
         connection = login.connect();
         connection.setAutoCommit(false);
         try (Statement statement = connection.createStatement()) {
+            // Less than the socket's timeout, which would leave a session behind that still waits for its lock.
+            statement.execute("SET lock_timeout = '30s'");
             for (String create : sql.createStage()) {
                 statement.execute(create);
             }
@@ -122,12 +124,15 @@ final class PostgresBatchWriter implements AutoCloseable {
         try {
             if (connection != null && SqlErrors.isRefusal(cause)) {
                 connection.rollback();
-            } else {
-                close();
+                return;
             }
         } catch (SQLException e) {
             cause.addSuppressed(e);
-            connection = null;
+        }
+        try {
+            close();
+        } catch (SQLException e) {
+            cause.addSuppressed(e);
         }
     }
 

@@ -2,9 +2,9 @@ package io.github.eventdedup.job;
 
 import java.io.Serializable;
 import java.sql.Connection;
-import java.sql.DriverManager;
 import java.sql.SQLException;
 import java.util.Properties;
+import org.postgresql.Driver;
 
 /**
  * How to reach the database. It travels in the job graph, so it holds no password: each process reads that from its own
@@ -21,7 +21,7 @@ record PostgresLogin(String url, String user) implements Serializable {
 
     private static final String CONNECT_TIMEOUT_SECONDS = "10";
 
-    /** Longer than any batch takes; a server that stopped answering is noticed after this. */
+    /** Longer than any batch takes; a server from which no answer comes is given up after this. */
     private static final String SOCKET_TIMEOUT_SECONDS = "60";
 
     Connection connect() throws SQLException {
@@ -32,6 +32,24 @@ record PostgresLogin(String url, String user) implements Serializable {
         properties.setProperty("socketTimeout", SOCKET_TIMEOUT_SECONDS);
         properties.setProperty("tcpKeepAlive", "true");
         properties.setProperty("ApplicationName", "event-deduplicator");
-        return DriverManager.getConnection(url, properties);
+        // Not through DriverManager: it knows the driver of the first job that a JobManager ran, not that of the next
+        // one's
+        // class loader.
+        Connection connection = new Driver().connect(url, properties);
+        if (connection == null) {
+            throw new SQLException("not the URL of a Postgres database: " + url);
+        }
+        return connection;
+    }
+
+    /** Lets go of the driver, which registers itself with the JVM and would keep the job's class loader alive for ever. */
+    static void releaseDriver() {
+        try {
+            if (Driver.isRegistered()) {
+                Driver.deregister();
+            }
+        } catch (SQLException e) {
+            throw new IllegalStateException("a driver may always deregister itself", e);
+        }
     }
 }

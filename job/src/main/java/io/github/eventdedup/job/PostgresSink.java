@@ -45,6 +45,7 @@ final class PostgresSink implements Sink<IdentifiedEvent>, SupportsWriterState<I
     public PostgresWriter restoreWriter(WriterInitContext context, Collection<Counts> counts) throws IOException {
         Counts sum = counts.stream()
                 .reduce(new Counts(0, 0), (a, b) -> new Counts(a.refused + b.refused, a.escapes + b.escapes));
+        context.getUserCodeClassLoader().registerReleaseHookIfAbsent("postgres-driver", PostgresLogin::releaseDriver);
         return new PostgresWriter(stream, login, deadLetters.createWriter(context), context, sum);
     }
 

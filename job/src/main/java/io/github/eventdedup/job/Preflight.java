@@ -26,7 +26,10 @@ import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 /** Looks, before the job is submitted, for what would only fail once it runs. Each finding is a line that says what to do. */
 final class Preflight {
 
-    private static final int TIMEOUT_SECONDS = 15;
+    private static final int API_TIMEOUT_SECONDS = 15;
+
+    /** Longer, so that it is Kafka's client that gives up and says why. */
+    private static final int TIMEOUT_SECONDS = 2 * API_TIMEOUT_SECONDS;
 
     /** What headers and framing add to a record that becomes a dead letter. */
     private static final int DEAD_LETTER_OVERHEAD_BYTES = 64 * 1024;
@@ -59,9 +62,9 @@ final class Preflight {
                 AdminClientConfig.BOOTSTRAP_SERVERS_CONFIG,
                 settings.kafkaBootstrapServers(),
                 AdminClientConfig.DEFAULT_API_TIMEOUT_MS_CONFIG,
-                TIMEOUT_SECONDS * 1000,
+                API_TIMEOUT_SECONDS * 1000,
                 AdminClientConfig.REQUEST_TIMEOUT_MS_CONFIG,
-                TIMEOUT_SECONDS * 1000);
+                API_TIMEOUT_SECONDS * 1000);
         try (Admin admin = Admin.create(properties)) {
             Map<String, Config> topics = new LinkedHashMap<>();
             for (String topic : List.of(stream.stream(), stream.duplicatesTopic(), stream.deadLettersTopic())) {
@@ -169,6 +172,7 @@ final class Preflight {
                                 + ": the stream definition needs " + String.join(" or ", types));
             }
         });
+        checkUnfilled(connection, quoted);
         checkKey(connection, quoted);
         checkPrivileges(connection, quoted);
     }
@@ -212,6 +216,26 @@ final class Preflight {
             }
         }
         return types;
+    }
+
+    /** A column that must not be null and that nobody fills would make every row a dead letter. */
+    private void checkUnfilled(Connection connection, String table) throws SQLException {
+        Set<String> filled = Set.copyOf(UpsertSql.columns(stream.table()));
+        String sql = "SELECT attname FROM pg_attribute WHERE attrelid = ?::regclass AND attnum > 0 AND NOT attisdropped"
+                + " AND attnotnull AND NOT atthasdef AND attidentity = '' ORDER BY attnum";
+        try (PreparedStatement statement = connection.prepareStatement(sql)) {
+            statement.setString(1, table);
+            try (ResultSet rows = statement.executeQuery()) {
+                while (rows.next()) {
+                    if (!filled.contains(rows.getString(1))) {
+                        findings.add("column '" + rows.getString(1) + "' of table '"
+                                + stream.table().name()
+                                + "' must not be null, and the stream does not fill it: map a field to it, or give it a"
+                                + " default");
+                    }
+                }
+            }
+        }
     }
 
     private void checkKey(Connection connection, String table) throws SQLException {

@@ -21,13 +21,19 @@ final class SqlErrors {
     /** A standby that is not promoted yet takes connections, but no writes. */
     private static final String READ_ONLY = "25006";
 
+    /**
+     * Invalid binary representation, bad COPY format: the job and the table no longer agree on the columns, which no row
+     * is to blame for.
+     */
+    private static final Set<String> DISAGREEMENTS = Set.of("22P03", "22P04");
+
     private static final String UNIQUE_VIOLATION = "23505";
 
     private SqlErrors() {}
 
     /** Whether the same row would be refused again, however often it is sent. */
     static boolean isRefusal(SQLException e) {
-        return REFUSAL_CLASSES.contains(stateClass(e));
+        return REFUSAL_CLASSES.contains(stateClass(e)) && !DISAGREEMENTS.contains(e.getSQLState());
     }
 
     /** Whether a row is in the table already. */

@@ -11,11 +11,19 @@ import io.github.eventdedup.event.PostgresTable;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.job.PostgresBatchWriter.Outcome;
 import io.github.eventdedup.servers.PostgresServer;
+import java.io.File;
+import java.lang.reflect.Constructor;
+import java.lang.reflect.Method;
+import java.net.MalformedURLException;
+import java.net.URL;
+import java.net.URLClassLoader;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -150,6 +158,47 @@ class PostgresBatchWriterIT {
                             SQLException.class,
                             e -> assertThat(SqlErrors.isOutage(e)).isTrue());
             assertThat(writer.store(List.of(view("b", 0, 2, START)))).isEqualTo(new Outcome(1, 0));
+        }
+    }
+
+    @Test
+    void aTableThatNoLongerFitsTheJobIsNoFaultOfTheRows() throws Exception {
+        sql("ALTER TABLE view_events ALTER playtime_ms TYPE int");
+        try (PostgresBatchWriter writer = writer(Fixtures.viewEvents())) {
+            IdentifiedEvent event = event(Fixtures.sampleLines().get(0), 0, 0, START);
+            assertThatThrownBy(() -> writer.store(List.of(event))).isInstanceOfSatisfying(SQLException.class, e -> {
+                assertThat(SqlErrors.isRefusal(e)).as(e.getMessage()).isFalse();
+                assertThat(SqlErrors.isOutage(e)).as(e.getMessage()).isFalse();
+            });
+        }
+    }
+
+    /** Each job that is submitted to a cluster has a class loader of its own, all in one JVM. */
+    @Test
+    void theNextJobInTheSameJvmConnectsAtOnceToo() throws Exception {
+        URL[] classPath = Stream.of(System.getProperty("java.class.path").split(File.pathSeparator))
+                .map(PostgresBatchWriterIT::url)
+                .toArray(URL[]::new);
+        for (int job = 0; job < 2; job++) {
+            try (URLClassLoader loader = new URLClassLoader(classPath, ClassLoader.getPlatformClassLoader())) {
+                Constructor<?> constructor =
+                        loader.loadClass(PostgresLogin.class.getName()).getDeclaredConstructors()[0];
+                constructor.setAccessible(true);
+                Object loginOfTheJob = constructor.newInstance(login.url(), login.user());
+                Method connect = loginOfTheJob.getClass().getDeclaredMethod("connect");
+                connect.setAccessible(true);
+                try (Connection connection = (Connection) connect.invoke(loginOfTheJob)) {
+                    assertThat(connection.isValid(5)).isTrue();
+                }
+            }
+        }
+    }
+
+    private static URL url(String path) {
+        try {
+            return Path.of(path).toUri().toURL();
+        } catch (MalformedURLException e) {
+            throw new IllegalArgumentException(e);
         }
     }
 

@@ -89,7 +89,9 @@ class PreflightIT {
                 new PostgresLogin("jdbc:postgresql://127.0.0.1:" + Fixtures.freePort() + "/dedup", "dedup");
         assertThat(findings(stream, settings("127.0.0.1:" + Fixtures.freePort(), nowhere)))
                 .satisfiesExactly(
-                        line -> assertThat(line).contains("Kafka at", "DEDUP_KAFKA_BOOTSTRAP_SERVERS"),
+                        line -> assertThat(line)
+                                .contains("Kafka at", "DEDUP_KAFKA_BOOTSTRAP_SERVERS")
+                                .doesNotContain("null"),
                         line -> assertThat(line).contains("Postgres at", "DEDUP_POSTGRES_URL"));
     }
 
@@ -115,6 +117,18 @@ class PreflightIT {
                         "column 'event' of table 'view_events' is jsonb: the stream definition needs json",
                         "table 'view_events' has no primary key: it must be (fingerprint), the last guard against"
                                 + " duplicates");
+    }
+
+    @Test
+    void namesColumnsThatNobodyFills() throws Exception {
+        Fixtures.execute(
+                login,
+                "ALTER TABLE view_events ADD region text NOT NULL, ADD loaded timestamptz NOT NULL DEFAULT now(),"
+                        + " ADD id bigint GENERATED ALWAYS AS IDENTITY");
+        assertThat(findings(stream, settings(kafka.bootstrapServers(), login)))
+                .singleElement()
+                .asString()
+                .contains("column 'region'", "give it a default");
     }
 
     @Test

@@ -8,7 +8,6 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.sql.Connection;
-import java.sql.DriverManager;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
@@ -22,6 +21,7 @@ import java.util.concurrent.TimeUnit;
 import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
 import org.apache.commons.compress.archivers.tar.TarArchiveInputStream;
 import org.apache.commons.compress.compressors.xz.XZCompressorInputStream;
+import org.postgresql.Driver;
 
 /**
  * One Postgres as a child process, on loopback, with a database {@link #DATABASE} of its own. Durable: fsync and
@@ -144,7 +144,8 @@ public final class PostgresServer implements AutoCloseable {
         properties.setProperty("password", PASSWORD);
         properties.setProperty("connectTimeout", "2");
         properties.setProperty("socketTimeout", "2");
-        return DriverManager.getConnection(jdbcUrl(database), properties);
+        // Not through DriverManager: a job in the same JVM deregisters the driver when it ends.
+        return new Driver().connect(jdbcUrl(database), properties);
     }
 
     /** The JDBC URL of the database, without user and password. */
