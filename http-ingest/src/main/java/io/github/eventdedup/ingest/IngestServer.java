@@ -145,13 +145,10 @@ final class IngestServer implements AutoCloseable {
         checkContentType(context, contentTypeOptional);
         context.future(() -> RequestBody.read(context.req(), EventReader.MAX_EVENT_BYTES)
                 .thenCompose(body -> publish(stream, reader, body))
-                // Kafka's thread must not write to a client: one that does not read its answers would hold up all.
-                .thenAcceptAsync(
-                        fingerprint -> answer(
-                                context,
-                                HttpStatus.ACCEPTED_202,
-                                "{\"status\":\"accepted\",\"fingerprint\":\"" + fingerprint + "\"}"),
-                        threads));
+                .thenAccept(fingerprint -> answer(
+                        context,
+                        HttpStatus.ACCEPTED_202,
+                        "{\"status\":\"accepted\",\"fingerprint\":\"" + fingerprint + "\"}")));
     }
 
     private CompletableFuture<Fingerprint> publish(String stream, EventReader reader, byte[] body) {
@@ -161,7 +158,13 @@ final class IngestServer implements AutoCloseable {
         } catch (InvalidEventException e) {
             throw new Problem(HttpStatus.BAD_REQUEST_400, "the event " + e.getMessage());
         }
-        return publisher.publish(stream, fingerprint, body).thenApply(acknowledged -> fingerprint);
+        // Kafka's thread must not write to a client, neither a 202 nor a 503: one that does not read its answers would
+        // hold
+        // up all. Completing "async" without doing anything moves both outcomes to a thread of ours.
+        return publisher
+                .publish(stream, fingerprint, body)
+                .whenCompleteAsync((acknowledged, failure) -> {}, threads)
+                .thenApply(acknowledged -> fingerprint);
     }
 
     private static void checkContentType(Context context, boolean optional) {
