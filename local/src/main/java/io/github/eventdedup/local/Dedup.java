@@ -1,5 +1,6 @@
 package io.github.eventdedup.local;
 
+import io.github.eventdedup.servers.ChildProcess;
 import io.github.eventdedup.servers.ServerException;
 import java.io.IOException;
 import java.io.RandomAccessFile;
@@ -48,16 +49,24 @@ final class Dedup implements Runnable {
         @Option(
                 names = "--port-offset",
                 paramLabel = "N",
-                description = "added to every port, to run several systems side by side (default: 0)")
-        private int portOffset;
+                description =
+                        "added to every port, to run several systems side by side (default: that of what runs in DIR,"
+                                + " otherwise 0)")
+        private Integer portOffset;
 
         Layout layout() {
             Path home = Path.of(System.getProperty("dedup.home", "")).toAbsolutePath();
             Path data = dataDir == null ? home.resolve(".dedup") : dataDir;
-            if (portOffset < 0 || portOffset > 65535 - 9092) {
+            if (portOffset != null && (portOffset < 0 || portOffset > 65535 - 9092)) {
                 throw new LocalException("--port-offset " + portOffset + ": give a number from 0 to " + (65535 - 9092));
             }
-            return new Layout(home, data.toAbsolutePath().normalize(), portOffset);
+            Layout layout = new Layout(home, data.toAbsolutePath().normalize(), portOffset == null ? 0 : portOffset);
+            int running = new RunState(layout.run()).portOffset().orElse(layout.portOffset());
+            if (portOffset != null && portOffset != running) {
+                throw new LocalException("what runs in " + layout.data() + " has --port-offset " + running
+                        + ": leave the option out, or stop it first with ./dedup down");
+            }
+            return new Layout(layout.home(), layout.data(), running);
         }
     }
 
@@ -112,6 +121,10 @@ final class Dedup implements Runnable {
         if (fresh) {
             command.add("--fresh");
         }
+        RunState runState = new RunState(layout.run());
+        if (runState.process(RunState.SUPERVISOR).isEmpty()) {
+            ChildProcess.putAsideIfLong(log);
+        }
         try (Tail tail = new Tail(log)) {
             Process supervisor = new ProcessBuilder(command)
                     .redirectInput(Path.of("/dev/null").toFile())
@@ -124,7 +137,6 @@ final class Dedup implements Runnable {
                 supervisor.onExit().join();
             });
             Runtime.getRuntime().addShutdownHook(abandon);
-            RunState runState = new RunState(layout.run());
             while (supervisor.isAlive() && !runState.isReady(supervisor.toHandle())) {
                 tail.show();
                 FlinkRest.sleep(Duration.ofMillis(100));
@@ -136,6 +148,7 @@ final class Dedup implements Runnable {
     }
 
     @Command(
+            mixinStandardHelpOptions = true,
             description =
                     "Stop everything, the jobs with a savepoint first. Nothing is lost: up carries on from there.")
     int down(@Mixin Place place) throws IOException {
@@ -143,7 +156,10 @@ final class Dedup implements Runnable {
         RunState runState = new RunState(layout.run());
         Optional<ProcessHandle> supervisor = runState.process(RunState.SUPERVISOR);
         if (supervisor.isEmpty()) {
-            if (!Files.exists(layout.run()) || !runState.lock() || !new Supervisor(layout, System.out).stopOrphans()) {
+            if (Files.exists(layout.run()) && !runState.lock()) {
+                throw new LocalException("another ./dedup is starting or stopping " + layout.data() + ": try again");
+            }
+            if (!Files.exists(layout.run()) || !new Supervisor(layout, System.out).stopOrphans()) {
                 System.out.println("nothing is running in " + layout.data());
             }
             return 0;

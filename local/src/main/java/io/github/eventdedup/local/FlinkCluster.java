@@ -34,29 +34,34 @@ final class FlinkCluster {
                 Files.copy(source.resolve(file), conf.resolve(file), StandardCopyOption.REPLACE_EXISTING);
             }
             Files.writeString(
-                    conf.resolve("config.yaml"), Files.readString(source.resolve("config.yaml")) + overrides());
+                    conf.resolve("config.yaml"),
+                    Files.readString(source.resolve("config.yaml")) + overrides(source.resolve("config.yaml")));
         } catch (IOException e) {
             throw new LocalException("cannot write Flink's configuration to " + conf + ": " + e, e);
         }
     }
 
-    private String overrides() {
+    private String overrides(Path source) {
+        // A whole job for each stream.
+        int slots = Math.max(1, layout.streams().size()) * parallelism(read(source));
         return """
 
-                # Appended by ./dedup: this machine's ports and directories.
+                # Appended by ./dedup: this machine's ports and directories, and slots for every stream.
                 jobmanager.rpc.port: %d
                 rest.port: %d
                 rest.bind-port: "%d"
                 blob.server.port: "0"
                 taskmanager.rpc.port: "0"
                 taskmanager.data.port: 0
+                taskmanager.numberOfTaskSlots: %d
                 execution.checkpointing.dir: %s
                 execution.checkpointing.savepoint-dir: %s
                 """.formatted(
                         layout.flinkRpcPort(),
                         layout.flinkPort(),
                         layout.flinkPort(),
-                        quoted(layout.flink().resolve("checkpoints").toUri().toString()),
+                        slots,
+                        quoted(layout.checkpoints().toUri().toString()),
                         quoted(layout.flink().resolve("savepoints").toUri().toString()));
     }
 
@@ -126,10 +131,14 @@ final class FlinkCluster {
     }
 
     private JsonNode configuration() {
+        return read(conf.resolve("config.yaml"));
+    }
+
+    private static JsonNode read(Path file) {
         try {
-            return new YAMLMapper().readTree(conf.resolve("config.yaml").toFile());
+            return new YAMLMapper().readTree(file.toFile());
         } catch (IOException e) {
-            throw new LocalException("cannot read Flink's configuration in " + conf + ": " + e.getMessage(), e);
+            throw new LocalException("cannot read Flink's configuration in " + file + ": " + e.getMessage(), e);
         }
     }
 
@@ -173,7 +182,11 @@ final class FlinkCluster {
 
     /** Has to be said with every submission over REST, which otherwise takes 1, whatever is configured. */
     int parallelism() {
-        return configuration().at("/parallelism/default").asInt(1);
+        return parallelism(configuration());
+    }
+
+    private static int parallelism(JsonNode configuration) {
+        return configuration.at("/parallelism/default").asInt(1);
     }
 
     /** What a stream's job has of its own in the configuration. */

@@ -195,7 +195,7 @@ final class FlinkRest {
 
     /** The sums, over all operators and subtasks, of a stream's metrics, by the last part of their name. */
     Map<String, Long> counts(Job job) throws IOException {
-        String prefix = ".stream." + job.name() + ".";
+        String prefix = ".stream." + inMetrics(job.name()) + ".";
         Map<String, Long> counts = new HashMap<>();
         List<String> vertices = elements(get("/jobs/" + job.id()).path("vertices"))
                 .map(vertex -> vertex.path("id").asText())
@@ -221,6 +221,11 @@ final class FlinkRest {
             }
         }
         return counts;
+    }
+
+    /** A name as it stands in a metric's id, where dots separate; Flink's MetricQueryService replaces these four. */
+    static String inMetrics(String name) {
+        return name.replaceAll("[ .:,]", "_");
     }
 
     private JsonNode get(String path) throws IOException {

@@ -55,12 +55,23 @@ record Layout(Path home, Path data, int portOffset) {
         return data.resolve("flink");
     }
 
+    /** Of jobs that the supervisor submitted; one submitted by hand has a directory named by its id beside these. */
     Path checkpoints(String stream) {
-        return flink().resolve("checkpoints").resolve(stream);
+        return checkpoints().resolve(stream);
     }
 
+    Path checkpoints() {
+        return flink().resolve("checkpoints");
+    }
+
+    /** What users take, and keep as long as they like. */
     Path savepoints(String stream) {
         return flink().resolve("savepoints").resolve(stream);
+    }
+
+    /** The savepoints that every orderly stop takes: ours, to be deleted when there is something newer. */
+    Path stops(String stream) {
+        return flink().resolve("stops").resolve(stream);
     }
 
     /** The JVM option for a process's temporary files. Those of its predecessor, killed or not, are deleted. */

@@ -37,6 +37,7 @@ final class LocalSystem {
     private final Layout layout;
     private final Map<Path, StreamDefinition> streams;
     private final FlinkCluster flinkCluster;
+    private final HttpClient http = HttpClient.newHttpClient();
 
     LocalSystem(Layout layout, RunState runState) {
         this.layout = layout;
@@ -140,10 +141,7 @@ final class LocalSystem {
                 .timeout(Duration.ofSeconds(5))
                 .build();
         try {
-            return HttpClient.newHttpClient()
-                            .send(request, BodyHandlers.discarding())
-                            .statusCode()
-                    == 200;
+            return http.send(request, BodyHandlers.discarding()).statusCode() == 200;
         } catch (IOException e) {
             return false;
         } catch (InterruptedException e) {

@@ -70,6 +70,33 @@ final class RunState {
         write(entries);
     }
 
+    /** Enters this JVM as the supervisor, of a system with that port offset; for whoever holds the lock. */
+    synchronized void supervising(int portOffset) {
+        try {
+            Files.writeString(portOffsetFile(), Integer.toString(portOffset));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        started(SUPERVISOR, ProcessHandle.current());
+    }
+
+    /**
+     * The port offset of what runs here: on ports that only somebody supposes another system may answer.
+     *
+     * @return empty where nothing runs
+     */
+    Optional<Integer> portOffset() {
+        if (read().keySet().stream().allMatch(name -> process(name).isEmpty()) || !Files.exists(portOffsetFile())) {
+            return Optional.empty();
+        }
+        try {
+            return Optional.of(
+                    Integer.valueOf(Files.readString(portOffsetFile()).strip()));
+        } catch (IOException | NumberFormatException e) {
+            throw new LocalException(portOffsetFile() + " cannot be read (" + e.getMessage() + ")", e);
+        }
+    }
+
     synchronized void ended(String name) {
         Map<String, Entry> entries = read();
         entries.remove(name);
@@ -115,6 +142,10 @@ final class RunState {
 
     private Path readyFile() {
         return directory.resolve("ready");
+    }
+
+    private Path portOffsetFile() {
+        return directory.resolve("port-offset");
     }
 
     private Path file() {

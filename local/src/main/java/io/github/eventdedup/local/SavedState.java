@@ -4,10 +4,14 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileTime;
 import java.time.Clock;
 import java.util.Comparator;
+import java.util.LinkedHashSet;
+import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -18,20 +22,26 @@ import java.util.stream.Stream;
  */
 final class SavedState {
 
-    /** {@code <job id>/chk-<n>/_metadata} under checkpoints, {@code savepoint-…/_metadata} under savepoints. */
+    /** {@code <job id>/chk-<n>/_metadata} under checkpoints, {@code savepoint-…/_metadata} under savepoints and stops. */
     private static final int DEPTH = 3;
 
     /** {@code savepoint-<first six digits of the job id>-<random>}. */
     private static final Pattern SAVEPOINT = Pattern.compile("savepoint-([0-9a-f]{6})-[0-9a-f]+");
 
+    private final Layout layout;
     private final Path checkpoints;
     private final Path savepoints;
+    private final Path stops;
     private final Path marker;
+    private final Path jobs;
 
     SavedState(Layout layout, String stream) {
+        this.layout = layout;
         checkpoints = layout.checkpoints(stream);
         savepoints = layout.savepoints(stream);
+        stops = layout.stops(stream);
         marker = layout.flink().resolve(stream + ".has-state");
+        jobs = layout.flink().resolve(stream + ".jobs");
     }
 
     /**
@@ -42,17 +52,21 @@ final class SavedState {
      * @throws LocalException where it had one, and none is left
      */
     Optional<Path> newest() {
+        Set<String> ids = jobs();
+        Stream<Path> directories = Stream.concat(
+                Stream.of(checkpoints, savepoints, stops), ids.stream().map(layout.checkpoints()::resolve));
         Optional<Path> newest = Stream.concat(
-                        Stream.of(checkpoints, savepoints).flatMap(SavedState::metadata),
-                        metadata(savepoints.getParent()).filter(this::isOfThisStream))
+                        directories.flatMap(SavedState::metadata),
+                        metadata(savepoints.getParent()).filter(file -> isOfOneOf(ids, file)))
                 .max(Comparator.comparing(SavedState::time))
                 .map(Path::getParent);
         try {
             if (newest.isPresent()) {
                 Files.writeString(marker, "");
             } else if (Files.exists(marker)) {
-                throw new LocalException("no checkpoint or savepoint is left in " + checkpoints + " or " + savepoints
-                        + ": put one back, or start with --fresh (the job then reads its topic from the beginning)");
+                throw new LocalException(
+                        "no checkpoint or savepoint is left in " + checkpoints + ", " + savepoints + " or " + stops
+                                + ": put one back, or start with --fresh (the job then reads its topic from the beginning)");
             }
         } catch (IOException e) {
             throw new UncheckedIOException(e);
@@ -73,27 +87,55 @@ final class SavedState {
 
     /** Whether the job may delete it when it has newer state; a savepoint that a user has taken is the user's. */
     boolean isOwn(Path state) {
-        return state.startsWith(checkpoints) || state.startsWith(savepoints);
+        return state.startsWith(layout.checkpoints()) || state.startsWith(stops);
     }
 
-    /** Of a savepoint taken with Flink's command line, whose default directory is common to all streams. */
-    private boolean isOfThisStream(Path metadata) {
-        Path savepoint = metadata.getParent();
-        Matcher name = SAVEPOINT.matcher(savepoint.getFileName().toString());
-        if (!savepoint.getParent().equals(savepoints.getParent()) || !name.matches() || !Files.exists(checkpoints)) {
-            return false;
-        }
-        try (Stream<Path> jobs = Files.list(checkpoints)) {
-            return jobs.anyMatch(job -> job.getFileName().toString().startsWith(name.group(1)));
+    /**
+     * Remembers a job of this stream. One that was submitted by hand has its checkpoints in a directory that only its id
+     * tells apart from those of other streams.
+     */
+    void noteJob(String id) {
+        try {
+            if (!jobs().contains(id)) {
+                Files.createDirectories(jobs.getParent());
+                Files.writeString(
+                        jobs, id + System.lineSeparator(), StandardOpenOption.CREATE, StandardOpenOption.APPEND);
+            }
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
     }
 
+    private Set<String> jobs() {
+        Set<String> ids = new LinkedHashSet<>();
+        try {
+            if (Files.exists(jobs)) {
+                ids.addAll(Files.readAllLines(jobs));
+            }
+            if (Files.exists(checkpoints)) {
+                try (Stream<Path> directories = Files.list(checkpoints)) {
+                    directories.forEach(job -> ids.add(job.getFileName().toString()));
+                }
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        return ids;
+    }
+
+    /** Of a savepoint taken with Flink's command line, whose default directory is common to all streams. */
+    private boolean isOfOneOf(Set<String> ids, Path metadata) {
+        Path savepoint = metadata.getParent();
+        Matcher name = SAVEPOINT.matcher(savepoint.getFileName().toString());
+        return savepoint.getParent().equals(savepoints.getParent())
+                && name.matches()
+                && ids.stream().anyMatch(id -> id.startsWith(name.group(1)));
+    }
+
     /** Renames what there is, so that the next start is from nothing. Nothing is deleted. */
     void setAside(Clock clock) {
         try {
-            for (Path directory : new Path[] {checkpoints, savepoints}) {
+            for (Path directory : List.of(checkpoints, savepoints, stops, jobs)) {
                 if (Files.exists(directory)) {
                     Files.move(
                             directory, directory.resolveSibling(directory.getFileName() + ".aside-" + clock.millis()));

@@ -18,6 +18,7 @@ import java.util.Optional;
 @JsonInclude(JsonInclude.Include.ALWAYS)
 record Status(List<ProcessStatus> processes, List<JobStatus> jobs) {
 
+    private static final String NOT_RUNNING = "NOT_RUNNING";
     private static final Duration METRICS_PAUSE = Duration.ofMillis(500);
 
     /**
@@ -58,14 +59,20 @@ record Status(List<ProcessStatus> processes, List<JobStatus> jobs) {
         LocalSystem system = new LocalSystem(layout, runState);
         FlinkRest flink = new FlinkRest(layout.flinkPort());
         // The JobManager fetches metrics when somebody asks, and answers with what it had before: ask twice.
-        jobs(system, flink);
+        jobs(system, flink, runState);
         List<ProcessStatus> processes =
                 system.parts().stream().map(part -> process(part, runState)).toList();
         FlinkRest.sleep(METRICS_PAUSE);
-        return new Status(processes, jobs(system, flink));
+        return new Status(processes, jobs(system, flink, runState));
     }
 
-    private static List<JobStatus> jobs(LocalSystem system, FlinkRest flink) {
+    private static List<JobStatus> jobs(LocalSystem system, FlinkRest flink, RunState runState) {
+        if (runState.process(system.jobManager.name()).isEmpty()) {
+            // Another system's may answer at that port.
+            return system.jobs.stream()
+                    .map(job -> JobStatus.of(job.stream(), NOT_RUNNING, Map.of()))
+                    .toList();
+        }
         return system.jobs.stream().map(job -> job(job.stream(), flink)).toList();
     }
 
@@ -80,7 +87,7 @@ record Status(List<ProcessStatus> processes, List<JobStatus> jobs) {
     }
 
     private static JobStatus job(String stream, FlinkRest flink) {
-        String state = "NOT_RUNNING";
+        String state = NOT_RUNNING;
         try {
             Optional<FlinkRest.Job> job = flink.job(stream);
             if (job.isPresent()) {

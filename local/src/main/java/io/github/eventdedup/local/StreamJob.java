@@ -1,6 +1,8 @@
 package io.github.eventdedup.local;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
@@ -16,6 +18,7 @@ final class StreamJob {
     private final String stream;
     private final FlinkRest flink;
     private final SavedState state;
+    private final Path stoppedByHand;
 
     StreamJob(Layout layout, Path definition, String stream, FlinkRest flink) {
         this.layout = layout;
@@ -23,6 +26,7 @@ final class StreamJob {
         this.stream = stream;
         this.flink = flink;
         this.state = new SavedState(layout, stream);
+        this.stoppedByHand = layout.flink().resolve(stream + ".stopped-by-hand");
     }
 
     String stream() {
@@ -36,13 +40,24 @@ final class StreamJob {
 
     /**
      * Submits the job where the cluster has none or a failed one: the first start, a JobManager that died and forgot it,
-     * and a job that gave up are all the same. One that somebody cancelled or stopped is left alone.
+     * and a job that gave up are all the same. One that somebody cancelled or stopped is left alone until the next
+     * {@link #release}, or until somebody submits it; on disk, for the JobManager forgets what is over.
      *
      * @return what was done, in words; empty where nothing was
      */
     Optional<String> ensureSubmitted() throws IOException {
         Optional<FlinkRest.Job> job = flink.job(stream);
-        if (job.isPresent() && !job.get().state().equals("FAILED")) {
+        if (job.isPresent()) {
+            state.noteJob(job.get().id());
+            if (!job.get().isOver()) {
+                release();
+                return Optional.empty();
+            }
+            if (!job.get().state().equals("FAILED")) {
+                return hold();
+            }
+        }
+        if (Files.exists(stoppedByHand)) {
             return Optional.empty();
         }
         Optional<Path> restore = state.newest();
@@ -57,6 +72,28 @@ final class StreamJob {
         return Optional.of("job " + stream + ": submitted, "
                 + restore.map(path -> "continues from " + layout.data().relativize(path))
                         .orElse("starts without earlier state"));
+    }
+
+    private Optional<String> hold() {
+        if (Files.exists(stoppedByHand)) {
+            return Optional.empty();
+        }
+        try {
+            Files.createDirectories(stoppedByHand.getParent());
+            Files.writeString(stoppedByHand, "");
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        return Optional.of("job " + stream + ": stopped by hand, left alone until ./dedup down and up");
+    }
+
+    /** Forgets that the job was stopped by hand. */
+    void release() {
+        try {
+            Files.deleteIfExists(stoppedByHand);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     boolean runs() throws IOException {
@@ -80,7 +117,7 @@ final class StreamJob {
             if (job.isEmpty() || job.get().isOver()) {
                 return Optional.empty();
             }
-            flink.stop(job.get(), layout.savepoints(stream), STOP_PATIENCE);
+            flink.stop(job.get(), layout.stops(stream), STOP_PATIENCE);
             return Optional.of("job " + stream + ": stopped with a savepoint");
         } catch (IOException | LocalException e) {
             return Optional.of(

@@ -72,12 +72,14 @@ final class Supervisor {
                     + layout.ingestPort() + ", Flink UI at http://127.0.0.1:" + layout.flinkPort()
                     + "; ./dedup down stops it");
         }
+        // At once, for a down that comes early.
+        runState.supervising(layout.portOffset());
         runState.ready(false);
         system.checkBuilt();
         stopOrphans();
         checkPorts();
-        runState.started(RunState.SUPERVISOR, ProcessHandle.current());
         Runtime.getRuntime().addShutdownHook(new Thread(this::shutDown, "shut-down"));
+        system.jobs.forEach(StreamJob::release);
         if (fresh) {
             system.jobs.forEach(StreamJob::startFresh);
         }
@@ -99,7 +101,12 @@ final class Supervisor {
                 """.formatted(layout.ingestPort()));
         runState.ready(true);
         system.parts().forEach(part -> threads.execute(() -> keepRunning(part)));
-        keepJobsRunning();
+        system.jobs.forEach(job -> threads.execute(() -> keepRunning(job)));
+        try {
+            threads.awaitTermination(Long.MAX_VALUE, TimeUnit.DAYS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     /** What does not depend on each other at the same time. */
@@ -195,9 +202,10 @@ final class Supervisor {
                 Thread.sleep(pause.toMillis());
                 pause = longer(pause);
                 startPart(part);
-            } catch (ServerException | LocalException e) {
+            } catch (RuntimeException e) {
+                // Also a full disk, where what was started cannot be recorded: one that nobody watches would stay down.
                 if (!stopping) {
-                    say(e.getMessage());
+                    say(reason(e));
                     // Running but not ready is as good as not running.
                     part.child().kill();
                 }
@@ -213,33 +221,50 @@ final class Supervisor {
         return next.compareTo(LONGEST_PAUSE) > 0 ? LONGEST_PAUSE : next;
     }
 
-    private void keepJobsRunning() {
-        Duration pause = FIRST_PAUSE;
+    private void keepRunning(StreamJob job) {
+        Duration pause = Duration.ZERO;
+        Instant acted = Instant.now();
         while (!stopping) {
-            FlinkRest.sleep(pause);
-            for (StreamJob job : system.jobs) {
-                try {
-                    if (!stopping) {
-                        job.ensureSubmitted().ifPresent(this::say);
-                        job.noteState();
-                    }
-                    pause = FIRST_PAUSE;
-                } catch (LocalException e) {
-                    say("job " + job.stream() + ": " + e.getMessage());
-                    pause = longer(pause);
-                } catch (IOException e) {
-                    // The JobManager is away; its own part says so.
-                    pause = FIRST_PAUSE;
+            Optional<String> news = Optional.empty();
+            try {
+                FlinkRest.sleep(FIRST_PAUSE.plus(pause));
+                if (!stopping) {
+                    news = job.ensureSubmitted();
+                    job.noteState();
                 }
+            } catch (IOException e) {
+                // The JobManager is away; its own part says so.
+            } catch (RuntimeException e) {
+                news = Optional.of("job " + job.stream() + ": " + reason(e));
+            }
+            if (stopping) {
+                return;
+            }
+            boolean steady = Duration.between(acted, Instant.now()).compareTo(STEADY) > 0;
+            if (news.isPresent()) {
+                say(news.get());
+                // A job that fails as soon as it runs is not helped by being submitted every second.
+                pause = longer(steady ? Duration.ZERO : pause);
+                acted = Instant.now();
+            } else if (steady) {
+                pause = Duration.ZERO;
             }
         }
     }
 
+    private static String reason(RuntimeException e) {
+        return e instanceof LocalException || e instanceof ServerException ? e.getMessage() : e.toString();
+    }
+
     private void shutDown() {
         stopping = true;
-        runState.ready(false);
+        attempt("supervisor", () -> runState.ready(false));
         say("stopping");
-        system.jobs.forEach(job -> job.stop().ifPresent(this::say));
+        // Not started, its port may be somebody else's by now.
+        if (system.jobManager.child().isAlive()) {
+            system.jobs.forEach(
+                    job -> attempt("job " + job.stream(), () -> job.stop().ifPresent(this::say)));
+        }
         threads.shutdownNow();
         try {
             threads.awaitTermination(10, TimeUnit.SECONDS);
@@ -248,13 +273,24 @@ final class Supervisor {
         }
         for (Part part : reversed(system.parts())) {
             if (part.child().isAlive()) {
-                part.stop().run();
+                attempt(part.name(), part.stop());
+                // Does nothing after a stop that went well.
+                attempt(part.name(), part.child()::kill);
                 say(part.name() + ": stopped");
             }
-            runState.ended(part.name());
+            attempt(part.name(), () -> runState.ended(part.name()));
         }
-        runState.ended(RunState.SUPERVISOR);
+        attempt("supervisor", () -> runState.ended(RunState.SUPERVISOR));
         say("stopped");
+    }
+
+    /** What cannot be done must not keep the rest from being stopped. */
+    private void attempt(String name, Runnable action) {
+        try {
+            action.run();
+        } catch (RuntimeException e) {
+            say(name + ": " + reason(e));
+        }
     }
 
     /**
@@ -264,12 +300,16 @@ final class Supervisor {
      */
     boolean stopOrphans() {
         boolean found = false;
+        boolean jobs = runState.process(system.jobManager.name()).isPresent();
         for (Part part : reversed(system.parts())) {
             Optional<ProcessHandle> orphan = runState.process(part.name());
             if (orphan.isPresent()) {
                 if (!found) {
                     say("an earlier supervisor was killed: stopping what it left running");
-                    system.jobs.forEach(job -> job.stop().ifPresent(this::say));
+                    // Without a JobManager of ours, what answers at its port is another system.
+                    if (jobs) {
+                        system.jobs.forEach(job -> job.stop().ifPresent(this::say));
+                    }
                 }
                 found = true;
                 stop(orphan.get());

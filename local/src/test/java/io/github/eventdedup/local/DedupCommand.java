@@ -48,7 +48,7 @@ record DedupCommand(Path data, int portOffset) {
         List<String> line = new ArrayList<>(List.of(HOME.resolve("dedup").toString()));
         line.addAll(List.of(arguments));
         line.addAll(List.of("--data-dir", data.toString(), "--port-offset", Integer.toString(portOffset)));
-        Path output = Files.createTempFile("dedup", ".out");
+        Path output = Files.createTempFile(data.getParent(), "dedup", ".out");
         try {
             // Into a file: waiting for the end of a pipe would also notice a part that has inherited it.
             Process process = new ProcessBuilder(line)

@@ -10,6 +10,7 @@ import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.servers.PostgresServer;
 import java.net.InetAddress;
 import java.net.ServerSocket;
+import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -101,6 +102,22 @@ class DedupUpIT {
     }
 
     @Test
+    @Order(2)
+    void refusesThePortsOfAnotherSystem() throws Exception {
+        DedupCommand mistaken = new DedupCommand(dedup.data(), dedup.portOffset() + 1);
+
+        for (String command : List.of("down", "status", "up")) {
+            DedupCommand.Result result = mistaken.call(command);
+            assertThat(result.status()).isEqualTo(1);
+            assertThat(result.output().strip().lines())
+                    .singleElement()
+                    .asString()
+                    .contains("has --port-offset " + dedup.portOffset());
+        }
+        awaitAllUp();
+    }
+
+    @Test
     @Order(3)
     void flinksCommandLineActsOnTheCluster() throws Exception {
         DedupCommand.Result result = dedup.call("flink", "list");
@@ -166,6 +183,30 @@ class DedupUpIT {
                 .untilAsserted(() -> assertThat(
                                 status().path("jobs").get(0).path("unique").asLong())
                         .isEqualTo(unique));
+    }
+
+    @Test
+    @Order(8)
+    void aJobStoppedByHandStaysStoppedUntilTheNextUp() throws Exception {
+        FlinkRest flink = new FlinkRest(dedup.layout().flinkPort());
+        Path savepoints = dedup.layout().savepoints("view-events");
+        String savepoint = flink.stop(flink.job("view-events").orElseThrow(), savepoints, STORED_WITHIN);
+        Path held = dedup.layout().flink().resolve("view-events.stopped-by-hand");
+        await().atMost(STORED_WITHIN).until(() -> Files.exists(held));
+
+        // The next JobManager knows nothing of the job.
+        kill("jobmanager");
+        await().atMost(RECOVERED_WITHIN).until(flink::answers);
+        await().atMost(STORED_WITHIN)
+                .during(Duration.ofSeconds(10))
+                .until(() -> flink.job("view-events").isEmpty());
+
+        succeed("down");
+        assertThat(succeed("up", "--detach")).contains("continues from flink/savepoints/view-events/savepoint-");
+        assertThat(held).doesNotExist();
+        succeed("down");
+        assertThat(Path.of(URI.create(savepoint)).resolve("_metadata")).exists();
+        succeed("up", "--detach");
     }
 
     @Test

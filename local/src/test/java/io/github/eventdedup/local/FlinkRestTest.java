@@ -25,6 +25,11 @@ class FlinkRestTest {
     }
 
     @Test
+    void metricsSpellAStreamsNameWithoutTheirSeparators() {
+        assertThat(FlinkRest.inMetrics("a.b-c_d 1:2,3")).isEqualTo("a_b-c_d_1_2_3");
+    }
+
+    @Test
     void aPlainMessageStaysAsItIs() {
         assertThat(FlinkRest.rootCause("Job 1 not found")).isEqualTo("Job 1 not found");
     }

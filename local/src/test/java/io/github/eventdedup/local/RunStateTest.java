@@ -31,6 +31,18 @@ class RunStateTest {
     }
 
     @Test
+    void knowsThePortOffsetOfWhatRuns() {
+        RunState state = new RunState(directory);
+        assertThat(state.portOffset()).isEmpty();
+
+        state.supervising(100);
+        assertThat(new RunState(directory).portOffset()).contains(100);
+
+        state.ended(RunState.SUPERVISOR);
+        assertThat(new RunState(directory).portOffset()).isEmpty();
+    }
+
+    @Test
     void forgetsWhatHasEnded() {
         RunState state = new RunState(directory);
         state.started("part", ProcessHandle.current());

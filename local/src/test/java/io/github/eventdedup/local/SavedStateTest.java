@@ -39,7 +39,7 @@ class SavedStateTest {
     void theNewestIsByTimeWhateverItsNumber() throws IOException {
         complete(layout.checkpoints("s").resolve("job1/chk-900"), 1);
         Path newest = complete(layout.checkpoints("s").resolve("job2/chk-3"), 3);
-        complete(layout.savepoints("s").resolve("savepoint-1"), 2);
+        complete(layout.stops("s").resolve("savepoint-1"), 2);
 
         assertThat(state.newest()).contains(newest);
     }
@@ -47,9 +47,30 @@ class SavedStateTest {
     @Test
     void aSavepointCountsAsMuchAsACheckpoint() throws IOException {
         complete(layout.checkpoints("s").resolve("job1/chk-1"), 1);
-        Path newest = complete(layout.savepoints("s").resolve("savepoint-1"), 2);
+        Path stop = complete(layout.stops("s").resolve("savepoint-1"), 2);
+        assertThat(state.newest()).contains(stop);
+        assertThat(state.isOwn(stop)).isTrue();
 
-        assertThat(state.newest()).contains(newest);
+        Path users = complete(layout.savepoints("s").resolve("savepoint-1"), 3);
+        assertThat(state.newest()).contains(users);
+        assertThat(state.isOwn(users)).isFalse();
+    }
+
+    @Test
+    void aJobSubmittedByHandIsKnownByItsId() throws IOException {
+        complete(layout.checkpoints("s").resolve("5b1450aa/chk-1"), 1);
+        Path byHand = complete(layout.checkpoints().resolve("c0ffee00/chk-7"), 2);
+        complete(layout.checkpoints().resolve("ffffff00/chk-9"), 4);
+        state.noteJob("c0ffee00");
+        state.noteJob("c0ffee00");
+
+        assertThat(state.newest()).contains(byHand);
+        assertThat(state.isOwn(byHand)).isTrue();
+        Path savepoint = complete(layout.savepoints("s").resolveSibling("savepoint-c0ffee-0123456789ab"), 3);
+        assertThat(state.newest()).contains(savepoint);
+
+        state.setAside(Clock.systemUTC());
+        assertThat(state.newest()).isEmpty();
     }
 
     @Test

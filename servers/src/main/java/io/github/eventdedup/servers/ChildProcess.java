@@ -52,6 +52,13 @@ public final class ChildProcess {
         BOUND.add(process);
     }
 
+    /** Renames a log that has grown long to {@code <log>.1}; for one that nobody writes to. */
+    public static void putAsideIfLong(Path log) throws IOException {
+        if (Files.exists(log) && Files.size(log) > LOG_LIMIT_BYTES) {
+            Files.move(log, log.resolveSibling(log.getFileName() + ".1"), StandardCopyOption.REPLACE_EXISTING);
+        }
+    }
+
     /**
      * Spawns the process, without waiting until it can do anything.
      *
@@ -65,9 +72,7 @@ public final class ChildProcess {
         }
         try {
             Files.createDirectories(log.toAbsolutePath().getParent());
-            if (Files.exists(log) && Files.size(log) > LOG_LIMIT_BYTES) {
-                Files.move(log, log.resolveSibling(log.getFileName() + ".1"), StandardCopyOption.REPLACE_EXISTING);
-            }
+            putAsideIfLong(log);
             process = builder.redirectErrorStream(true)
                     .redirectInput(
                             ProcessBuilder.Redirect.from(Path.of("/dev/null").toFile()))

@@ -81,6 +81,17 @@ class PostgresServerIT {
     }
 
     @Test
+    void stopsWhereItsToolKnowsOfNoServer() throws Exception {
+        try (PostgresServer postgres = new PostgresServer(directory, KafkaServerIT.freePort())) {
+            postgres.start();
+            // As in the first moments of a start.
+            Files.delete(directory.resolve("data/postmaster.pid"));
+            postgres.stop();
+            assertThat(postgres.process().isAlive()).isFalse();
+        }
+    }
+
+    @Test
     void startsWhereTheOldPidBelongsToSomebodyElseNow() throws Exception {
         Process stranger = new ProcessBuilder("sleep", "600").start();
         try (PostgresServer postgres = new PostgresServer(directory, KafkaServerIT.freePort())) {
