@@ -17,6 +17,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeoutException;
 import org.eclipse.jetty.http.HttpException;
 import org.eclipse.jetty.http.HttpStatus;
@@ -48,6 +49,12 @@ final class IngestServer implements AutoCloseable {
     private final KafkaWatch watch;
     private final QueuedThreadPool threads;
     private final Javalin javalin;
+    /**
+     * How long clients are told before connections are closed. Jetty alone would close those whose answer is being written
+     * at that moment, without having said so in the answer, and with the client's next request on its way.
+     */
+    private static final Duration NOTICE = Duration.ofSeconds(1);
+
     private volatile boolean draining;
 
     /**
@@ -111,6 +118,11 @@ final class IngestServer implements AutoCloseable {
         config.routes.get("/health/ready", this::ready);
         // Without this Javalin would answer a HEAD with 200 in any case.
         config.routes.head("/health/ready", this::ready);
+        config.routes.after(context -> {
+            if (draining) {
+                context.header("Connection", "close");
+            }
+        });
         config.routes.exception(Exception.class, IngestServer::answerFailure);
         // Javalin has a handler of its own for these, which is no problem+json.
         config.routes.exception(HttpResponseException.class, IngestServer::answerFailure);
@@ -130,8 +142,10 @@ final class IngestServer implements AutoCloseable {
         connector.setHost(settings.host());
         connector.setPort(settings.port());
         connector.setIdleTimeout(IDLE_TIMEOUT.toMillis());
-        // A connection that rests is closed this soon once the service drains; one with a request is waited for.
-        connector.setShutdownIdleTimeout(500);
+        // A connection that rests is closed this soon once the service drains; one with a request is waited for. Sooner
+        // would
+        // meet requests that are on their way.
+        connector.setShutdownIdleTimeout(2000);
         return connector;
     }
 
@@ -163,8 +177,16 @@ final class IngestServer implements AutoCloseable {
         // up all. Completing "async" without doing anything moves both outcomes to a thread of ours.
         return publisher
                 .publish(stream, fingerprint, body)
-                .whenCompleteAsync((acknowledged, failure) -> {}, threads)
+                .whenCompleteAsync((acknowledged, failure) -> {}, this::onThreadOfOurs)
                 .thenApply(acknowledged -> fingerprint);
+    }
+
+    private void onThreadOfOurs(Runnable task) {
+        try {
+            threads.execute(task);
+        } catch (RejectedExecutionException e) {
+            LOG.debug("An answer came after the server had stopped", e);
+        }
     }
 
     private static void checkContentType(Context context, boolean optional) {
@@ -244,14 +266,15 @@ final class IngestServer implements AutoCloseable {
     }
 
     /**
-     * Lets requests in flight finish: takes no new connection, closes each one after its next answer or when it rests,
-     * and returns when there is none left.
+     * Lets requests in flight finish. For a moment all goes on, but readiness is gone and every answer announces that its
+     * connection closes. Then no new connection is taken, and those left are closed when they rest.
      *
      * @return false where requests had to be cut off because the drain timeout was over
      */
     boolean drain() {
         draining = true;
         try {
+            Thread.sleep(NOTICE.toMillis());
             // Not Javalin's own stop, which logs a stack trace when the time is over.
             javalin.jettyServer().server().stop();
             return true;
