@@ -2,7 +2,6 @@ package io.github.eventdedup.job;
 
 import io.github.eventdedup.event.InvalidStreamDefinitionException;
 import io.github.eventdedup.event.StreamDefinition;
-import java.io.IOException;
 import java.util.List;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
 import org.apache.flink.api.connector.sink2.Sink;
@@ -27,20 +26,21 @@ public final class DeduplicationJob {
     /**
      * Checks that everything the job needs is there, and submits it.
      *
-     * @throws IllegalStateException where something is missing; the message says what to do, a line for each
+     * @throws InvalidSettingsException where something is missing; the message says what to do, a line for each
+     * @throws InvalidStreamDefinitionException where the stream's file is not a definition; the message has every error
      */
     public static void main(String[] arguments) throws Exception {
         try {
             JobSettings settings = JobSettings.of(List.of(arguments), System.getenv());
-            StreamDefinition stream = StreamDefinition.read(settings.streamFile());
+            StreamDefinition stream = settings.readStream();
             Preflight.check(stream, settings);
             StreamExecutionEnvironment environment = StreamExecutionEnvironment.getExecutionEnvironment();
             build(environment, stream, settings);
             environment.execute(stream.stream());
-        } catch (InvalidSettingsException | InvalidStreamDefinitionException | IOException e) {
+        } catch (InvalidSettingsException | InvalidStreamDefinitionException e) {
             // Flink wraps what is thrown here into a long stack trace; the reason comes before it.
             System.err.println("The job was not submitted:" + System.lineSeparator() + e.getMessage());
-            throw new NotSubmittedException(e.getMessage());
+            throw e;
         } finally {
             PostgresLogin.releaseDriver();
         }
@@ -93,20 +93,5 @@ public final class DeduplicationJob {
                 .sinkTo(deadLettersTopic)
                 .uid("dead-letters")
                 .name("dead-letters");
-    }
-
-    private static final class NotSubmittedException extends IllegalStateException {
-
-        private static final long serialVersionUID = 1L;
-
-        NotSubmittedException(String message) {
-            super(message);
-        }
-
-        /** The message says it all; where in our code it was noticed helps nobody. */
-        @Override
-        public synchronized Throwable fillInStackTrace() {
-            return this;
-        }
     }
 }

@@ -1,5 +1,8 @@
 package io.github.eventdedup.job;
 
+import io.github.eventdedup.event.InvalidStreamDefinitionException;
+import io.github.eventdedup.event.StreamDefinition;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -57,5 +60,20 @@ record JobSettings(Path streamFile, String kafkaBootstrapServers, PostgresLogin 
                 Path.of(arguments.get(1)),
                 environment.getOrDefault(KAFKA, "127.0.0.1:9092"),
                 new PostgresLogin(url, environment.getOrDefault(USER, "dedup")));
+    }
+
+    /**
+     * Reads the stream definition.
+     *
+     * @throws InvalidSettingsException where the file cannot be read
+     * @throws InvalidStreamDefinitionException where it is not a stream definition
+     */
+    StreamDefinition readStream() throws InvalidSettingsException, InvalidStreamDefinitionException {
+        try {
+            return StreamDefinition.read(streamFile);
+        } catch (IOException e) {
+            throw new InvalidSettingsException(List.of(
+                    "--stream: cannot read " + streamFile + ", give the path of a stream definition (" + e + ")"));
+        }
     }
 }

@@ -32,9 +32,8 @@ record PostgresLogin(String url, String user) implements Serializable {
         properties.setProperty("socketTimeout", SOCKET_TIMEOUT_SECONDS);
         properties.setProperty("tcpKeepAlive", "true");
         properties.setProperty("ApplicationName", "event-deduplicator");
-        // Not through DriverManager: it knows the driver of the first job that a JobManager ran, not that of the next
-        // one's
-        // class loader.
+        // Not through DriverManager: it knows the driver of the first job that a JobManager ran, not that of the class
+        // loader of the next one.
         Connection connection = new Driver().connect(url, properties);
         if (connection == null) {
             throw new SQLException("not the URL of a Postgres database: " + url);

@@ -5,6 +5,7 @@ import io.github.eventdedup.event.PostgresTable;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * The statements that store a batch. Where all rows are new, COPY into the table does it. It fails on the first row that
@@ -39,9 +40,7 @@ final class UpsertSql {
 
     /** The table's name, safe in a statement. */
     static String quotedTable(PostgresTable table) {
-        return List.of(table.name().split("\\.")).stream()
-                .map(UpsertSql::quoted)
-                .collect(Collectors.joining("."));
+        return Stream.of(table.name().split("\\.")).map(UpsertSql::quoted).collect(Collectors.joining("."));
     }
 
     private static String quoted(String identifier) {

@@ -48,6 +48,15 @@ class JobSettingsTest {
     }
 
     @Test
+    void aStreamFileThatIsNotThereIsNamedWithWhatToDo() throws Exception {
+        JobSettings settings =
+                JobSettings.of(List.of("--stream", "nowhere.yaml"), Map.of("DEDUP_POSTGRES_PASSWORD", "x"));
+        assertThatThrownBy(settings::readStream)
+                .isInstanceOf(InvalidSettingsException.class)
+                .hasMessageContaining("--stream: cannot read nowhere.yaml, give the path");
+    }
+
+    @Test
     void aPasswordInTheUrlIsRefusedAndNotRepeated() {
         Map<String, String> environment = Map.of(
                 "DEDUP_POSTGRES_URL", "jdbc:postgresql://db/events?password=hunter2", "DEDUP_POSTGRES_PASSWORD", "x");
