@@ -2,7 +2,11 @@ package io.github.eventdedup.local;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
+import io.github.eventdedup.servers.FreshDirectory;
 import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -36,8 +40,27 @@ final class FlinkCluster {
             Files.writeString(
                     conf.resolve("config.yaml"),
                     Files.readString(source.resolve("config.yaml")) + overrides(source.resolve("config.yaml")));
+            Files.writeString(conf.resolve("zoo.cfg"), """
+                    tickTime=2000
+                    dataDir=%s
+                    clientPort=%d
+                    clientPortAddress=127.0.0.1
+                    admin.enableServer=false
+                    4lw.commands.whitelist=ruok
+                    """.formatted(layout.zooKeeper(), layout.zooKeeperPort()));
         } catch (IOException e) {
             throw new LocalException("cannot write Flink's configuration to " + conf + ": " + e, e);
+        }
+    }
+
+    /** High availability is for the time that this system runs: what starts it anew submits the jobs that are built now. */
+    void forgetJobs() {
+        for (Path directory : List.of(layout.highAvailability(), layout.zooKeeper())) {
+            try {
+                FreshDirectory.create(directory);
+            } catch (IOException e) {
+                throw new LocalException("cannot use " + directory + ": " + e, e);
+            }
         }
     }
 
@@ -47,20 +70,22 @@ final class FlinkCluster {
         return """
 
                 # Appended by ./dedup: this machine's ports and directories, and slots for every stream.
-                jobmanager.rpc.port: %d
                 rest.port: %d
                 rest.bind-port: "%d"
                 blob.server.port: "0"
                 taskmanager.rpc.port: "0"
                 taskmanager.data.port: 0
                 taskmanager.numberOfTaskSlots: %d
+                high-availability.zookeeper.quorum: 127.0.0.1:%d
+                high-availability.storageDir: %s
                 execution.checkpointing.dir: %s
                 execution.checkpointing.savepoint-dir: %s
                 """.formatted(
-                        layout.flinkRpcPort(),
                         layout.flinkPort(),
                         layout.flinkPort(),
                         slots,
+                        layout.zooKeeperPort(),
+                        quoted(layout.highAvailability().toUri().toString()),
                         quoted(layout.checkpoints().toUri().toString()),
                         quoted(layout.flink().resolve("savepoints").toUri().toString()));
     }
@@ -68,6 +93,39 @@ final class FlinkCluster {
     /** YAML's single quotes take everything literally but themselves. */
     private static String quoted(String text) {
         return "'" + text.replace("'", "''") + "'";
+    }
+
+    /** Flink's own build of ZooKeeper. */
+    ProcessBuilder zooKeeper() {
+        return Layout.process(
+                List.of(
+                        Layout.java(),
+                        "-XX:+UseSerialGC",
+                        "-XX:TieredStopAtLevel=1",
+                        "-Xmx64m",
+                        "-Dlog4j.configurationFile=" + conf.resolve("log4j.properties"),
+                        "-Dlog.file=" + layout.log("zookeeper"),
+                        layout.temporaryFiles("zookeeper"),
+                        "-cp",
+                        classPath(),
+                        "org.apache.flink.runtime.zookeeper.FlinkZooKeeperQuorumPeer",
+                        "--zkConfigFile",
+                        conf.resolve("zoo.cfg").toString(),
+                        "--peerId",
+                        "1"),
+                Map.of());
+    }
+
+    /** Whether it says that it is in good health. */
+    boolean zooKeeperAnswers() {
+        try (Socket socket = new Socket()) {
+            socket.connect(new InetSocketAddress(InetAddress.getLoopbackAddress(), layout.zooKeeperPort()), 2000);
+            socket.setSoTimeout(2000);
+            socket.getOutputStream().write("ruok".getBytes(StandardCharsets.US_ASCII));
+            return new String(socket.getInputStream().readAllBytes(), StandardCharsets.US_ASCII).equals("imok");
+        } catch (IOException e) {
+            return false;
+        }
     }
 
     ProcessBuilder jobManager() {

@@ -26,7 +26,7 @@ import java.util.stream.StreamSupport;
 
 /**
  * The JobManager's REST interface, as far as it is needed here. Thread-safe. Methods throw {@link IOException} where the
- * JobManager cannot be reached, and {@link LocalException} with its reason where it refuses.
+ * JobManager cannot be reached or does not lead yet, and {@link LocalException} with its reason where it refuses.
  */
 final class FlinkRest {
 
@@ -241,6 +241,9 @@ final class FlinkRest {
             var response = client.send(request.build(), BodyHandlers.ofString());
             if (response.statusCode() / 100 == 2) {
                 return JSON.readTree(response.body());
+            }
+            if (response.statusCode() == 503) {
+                throw new IOException("the JobManager is not the leader yet");
             }
             List<String> errors = new ArrayList<>();
             JSON.readTree(response.body()).path("errors").forEach(error -> errors.add(error.asText()));

@@ -34,9 +34,8 @@ record Layout(Path home, Path data, int portOffset) {
         return 8081 + portOffset;
     }
 
-    /** Between JobManager and TaskManager; their other ports are whatever is free. */
-    int flinkRpcPort() {
-        return 6123 + portOffset;
+    int zooKeeperPort() {
+        return 2181 + portOffset;
     }
 
     int ingestPort() {
@@ -53,6 +52,15 @@ record Layout(Path home, Path data, int portOffset) {
 
     Path flink() {
         return data.resolve("flink");
+    }
+
+    Path zooKeeper() {
+        return data.resolve("zookeeper");
+    }
+
+    /** What ZooKeeper points at. */
+    Path highAvailability() {
+        return flink().resolve("high-availability");
     }
 
     /** Of jobs that the supervisor submitted; one submitted by hand has a directory named by its id beside these. */

@@ -29,6 +29,7 @@ final class LocalSystem {
 
     final Part kafka;
     final Part postgres;
+    final Part zooKeeper;
     final Part jobManager;
     final Part taskManager;
     final Part ingest;
@@ -64,6 +65,8 @@ final class LocalSystem {
                 postgresServer::answers,
                 postgresServer::stop);
 
+        zooKeeper = part(
+                "zookeeper", layout.zooKeeperPort(), runState, flinkCluster::zooKeeper, flinkCluster::zooKeeperAnswers);
         jobManager = part("jobmanager", layout.flinkPort(), runState, flinkCluster::jobManager, flink::answers);
         taskManager = part("taskmanager", 0, runState, flinkCluster::taskManager, flink::hasTaskManager);
         ingest = part("ingest", layout.ingestPort(), runState, this::ingestProcess, this::ingestAnswers);
@@ -89,7 +92,7 @@ final class LocalSystem {
     }
 
     List<Part> parts() {
-        return List.of(kafka, postgres, jobManager, taskManager, ingest);
+        return List.of(kafka, postgres, zooKeeper, jobManager, taskManager, ingest);
     }
 
     /** What has to be there before the first process is started. */
@@ -101,6 +104,7 @@ final class LocalSystem {
 
     void configureFlink() {
         flinkCluster.configure();
+        flinkCluster.forgetJobs();
     }
 
     void createTopics() {

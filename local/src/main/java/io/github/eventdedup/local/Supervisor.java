@@ -122,6 +122,7 @@ final class Supervisor {
             startPart(system.postgres);
             system.applySchema();
         });
+        parts.put("zookeeper", () -> startPart(system.zooKeeper));
         parts.put("jobmanager", () -> startPart(system.jobManager));
         parts.put("taskmanager", () -> startPart(system.taskManager));
         together(parts);
@@ -335,7 +336,6 @@ final class Supervisor {
     private void checkPorts() {
         Map<Integer, String> wanted = new LinkedHashMap<>();
         system.parts().stream().filter(part -> part.port() != 0).forEach(part -> wanted.put(part.port(), part.name()));
-        wanted.put(layout.flinkRpcPort(), system.jobManager.name());
         wanted.forEach((port, name) -> {
             try (ServerSocket socket = new ServerSocket(port, 1, InetAddress.getLoopbackAddress())) {
                 socket.getLocalPort();
