@@ -8,9 +8,11 @@ import org.apache.flink.api.common.state.ValueState;
 import org.apache.flink.api.common.state.ValueStateDescriptor;
 import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.metrics.MetricGroup;
+import org.apache.flink.runtime.checkpoint.MasterTriggerRestoreHook;
 import org.apache.flink.runtime.state.FunctionInitializationContext;
 import org.apache.flink.runtime.state.FunctionSnapshotContext;
 import org.apache.flink.streaming.api.checkpoint.CheckpointedFunction;
+import org.apache.flink.streaming.api.checkpoint.WithMasterCheckpointHook;
 import org.apache.flink.streaming.api.functions.KeyedProcessFunction;
 import org.apache.flink.util.Collector;
 import org.apache.flink.util.OutputTag;
@@ -20,13 +22,13 @@ import org.apache.flink.util.OutputTag;
  * DeduplicationWindow}'s; this operator keeps its memory, one time per fingerprint.
  */
 final class Deduplicate extends KeyedProcessFunction<Fingerprint, IdentifiedEvent, IdentifiedEvent>
-        implements CheckpointedFunction {
+        implements CheckpointedFunction, WithMasterCheckpointHook<StateIdentity> {
 
     private static final long serialVersionUID = 1L;
 
     static final OutputTag<IdentifiedEvent> DUPLICATES = new OutputTag<>("duplicates", ImmutableType.IDENTIFIED_EVENT);
 
-    private final String stream;
+    private final StateIdentity identity;
     private final DeduplicationWindow window;
     private final StateTtlConfig timeToLive;
 
@@ -35,7 +37,7 @@ final class Deduplicate extends KeyedProcessFunction<Fingerprint, IdentifiedEven
     private transient CheckpointedCounter duplicate;
 
     Deduplicate(StreamDefinition stream) {
-        this.stream = stream.stream();
+        identity = StateIdentity.of(stream);
         window = new DeduplicationWindow(stream.window());
         timeToLive = timeToLive(stream.window().plus(stream.ttlSlack()));
     }
@@ -48,9 +50,6 @@ final class Deduplicate extends KeyedProcessFunction<Fingerprint, IdentifiedEven
         return StateTtlConfig.newBuilder(duration)
                 .updateTtlOnCreateAndWrite()
                 .returnExpiredIfNotCleanedUp()
-                // The clock is asked anew after so many entries. Files are compacted after a day even where nothing is
-                // written to them: Flink's default of 30 days would keep what a 7 day window no longer needs.
-                .cleanupInRocksdbCompactFilter(1000, Duration.ofDays(1))
                 .build();
     }
 
@@ -59,7 +58,7 @@ final class Deduplicate extends KeyedProcessFunction<Fingerprint, IdentifiedEven
         ValueStateDescriptor<Long> descriptor = new ValueStateDescriptor<>("first-seen", Types.LONG);
         descriptor.enableTimeToLive(timeToLive);
         firstSeen = context.getKeyedStateStore().getState(descriptor);
-        MetricGroup metrics = getRuntimeContext().getMetricGroup().addGroup("stream", stream);
+        MetricGroup metrics = getRuntimeContext().getMetricGroup().addGroup("stream", identity.stream());
         unique = new CheckpointedCounter("unique", metrics, context);
         duplicate = new CheckpointedCounter("duplicate", metrics, context);
     }
@@ -83,5 +82,10 @@ final class Deduplicate extends KeyedProcessFunction<Fingerprint, IdentifiedEven
     public void snapshotState(FunctionSnapshotContext context) throws Exception {
         unique.snapshot();
         duplicate.snapshot();
+    }
+
+    @Override
+    public MasterTriggerRestoreHook<StateIdentity> createMasterTriggerRestoreHook() {
+        return new StateIdentity.Hook(identity);
     }
 }

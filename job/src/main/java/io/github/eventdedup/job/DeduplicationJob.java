@@ -17,7 +17,8 @@ import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
  *                   ↘ dead letters                        ↘ duplicates
  * </pre>
  *
- * Submitted with {@code --stream FILE}. Where Kafka and Postgres are comes from the environment ({@link JobSettings}).
+ * Submitted with {@code --stream FILE}, and at most one of {@code --resume} and {@code --fresh} ({@link StartingPoint}).
+ * Where Kafka and Postgres are comes from the environment ({@link Neighbours}).
  */
 public final class DeduplicationJob {
 
@@ -33,9 +34,11 @@ public final class DeduplicationJob {
         try {
             JobSettings settings = JobSettings.of(List.of(arguments), System.getenv());
             StreamDefinition stream = settings.readStream();
-            Preflight.check(stream, settings);
             StreamExecutionEnvironment environment = StreamExecutionEnvironment.getExecutionEnvironment();
-            build(environment, stream, settings);
+            environment.configure(
+                    StartingPoint.of(environment.getConfiguration(), StateIdentity.of(stream), settings.start()));
+            Preflight.check(stream, settings.neighbours());
+            build(environment, stream, settings.neighbours());
             environment.execute(stream.stream());
         } catch (InvalidSettingsException | InvalidStreamDefinitionException e) {
             // Flink wraps what is thrown here into a long stack trace; the reason comes before it.
@@ -47,14 +50,14 @@ public final class DeduplicationJob {
     }
 
     /** The job with its connectors. */
-    static void build(StreamExecutionEnvironment environment, StreamDefinition stream, JobSettings settings) {
-        String kafka = settings.kafkaBootstrapServers();
+    static void build(StreamExecutionEnvironment environment, StreamDefinition stream, Neighbours neighbours) {
+        String kafka = neighbours.kafkaBootstrapServers();
         Sink<DeadLetter> deadLetters = SideTopics.deadLetters(kafka, stream);
         topology(
                 environment,
                 stream,
                 RawTopic.source(kafka, stream),
-                new PostgresSink(stream, settings.postgres(), deadLetters),
+                new PostgresSink(stream, neighbours.postgres(), deadLetters),
                 SideTopics.duplicates(kafka, stream),
                 deadLetters);
     }

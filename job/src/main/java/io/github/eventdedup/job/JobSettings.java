@@ -7,24 +7,26 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
-import java.util.TreeSet;
 
 /**
  * What the job is told from outside: the stream on its command line, the neighbours in its environment. Flink's own
  * settings are not here, but in {@code flink-conf/config.yaml}.
  *
  * @param streamFile the stream definition
- * @param kafkaBootstrapServers where Kafka is
- * @param postgres where Postgres is
+ * @param start what to do about the state of before
+ * @param neighbours the systems around it
  */
-record JobSettings(Path streamFile, String kafkaBootstrapServers, PostgresLogin postgres) {
+record JobSettings(Path streamFile, Start start, Neighbours neighbours) {
 
-    private static final String KAFKA = "DEDUP_KAFKA_BOOTSTRAP_SERVERS";
-    private static final String URL = "DEDUP_POSTGRES_URL";
-    private static final String USER = "DEDUP_POSTGRES_USER";
-    private static final Set<String> KNOWN =
-            Set.of(KAFKA, URL, USER, PostgresLogin.PASSWORD.variable(), PostgresLogin.PASSWORD.fileVariable());
+    /** What to do about the state of before, where no savepoint or checkpoint to restore is named. */
+    enum Start {
+        /** Start where there is none, otherwise refuse. */
+        ONLY_WITHOUT_STATE,
+        /** Continue from the newest; start without where there is none. */
+        RESUME,
+        /** Start without it. */
+        FRESH
+    }
 
     /**
      * Reads the settings.
@@ -33,33 +35,26 @@ record JobSettings(Path streamFile, String kafkaBootstrapServers, PostgresLogin 
      */
     static JobSettings of(List<String> arguments, Map<String, String> environment) throws InvalidSettingsException {
         List<String> errors = new ArrayList<>();
-        if (arguments.size() != 2 || !arguments.get(0).equals("--stream")) {
-            errors.add("arguments: give --stream FILE, as in --stream streams/view-events.yaml");
+        Start start = Start.ONLY_WITHOUT_STATE;
+        List<String> others = new ArrayList<>(arguments);
+        if (others.remove("--resume")) {
+            start = Start.RESUME;
         }
-        for (String name : new TreeSet<>(environment.keySet())) {
-            if (name.startsWith("DEDUP_") && !KNOWN.contains(name)) {
-                errors.add(name + ": unknown setting; known: " + String.join(", ", new TreeSet<>(KNOWN)));
+        if (others.remove("--fresh")) {
+            if (start == Start.RESUME) {
+                errors.add("arguments: --resume and --fresh exclude each other");
             }
+            start = Start.FRESH;
         }
-        String url = environment.getOrDefault(URL, "jdbc:postgresql://127.0.0.1:5432/dedup");
-        if (!url.startsWith("jdbc:postgresql://")) {
-            errors.add(URL + ": must be a JDBC URL such as jdbc:postgresql://127.0.0.1:5432/dedup");
-        } else if (url.contains("password=")) {
-            errors.add(URL + ": holds a password; put it into " + PostgresLogin.PASSWORD.variable() + " or the file "
-                    + PostgresLogin.PASSWORD.fileVariable() + " names");
+        if (others.size() != 2 || !others.get(0).equals("--stream")) {
+            errors.add("arguments: give --stream FILE, as in --stream streams/view-events.yaml, and at most --resume or"
+                    + " --fresh after it");
         }
-        if (!environment.containsKey(PostgresLogin.PASSWORD.variable())
-                && !environment.containsKey(PostgresLogin.PASSWORD.fileVariable())) {
-            errors.add(PostgresLogin.PASSWORD.variable() + ": not set; set it, or "
-                    + PostgresLogin.PASSWORD.fileVariable() + " to the path of a file that holds it");
-        }
+        Neighbours neighbours = Neighbours.of(environment, errors);
         if (!errors.isEmpty()) {
             throw new InvalidSettingsException(errors);
         }
-        return new JobSettings(
-                Path.of(arguments.get(1)),
-                environment.getOrDefault(KAFKA, "127.0.0.1:9092"),
-                new PostgresLogin(url, environment.getOrDefault(USER, "dedup")));
+        return new JobSettings(Path.of(others.get(1)), start, neighbours);
     }
 
     /**

@@ -35,12 +35,12 @@ final class Preflight {
     private static final int DEAD_LETTER_OVERHEAD_BYTES = 64 * 1024;
 
     private final StreamDefinition stream;
-    private final JobSettings settings;
+    private final Neighbours neighbours;
     private final List<String> findings = new ArrayList<>();
 
-    private Preflight(StreamDefinition stream, JobSettings settings) {
+    private Preflight(StreamDefinition stream, Neighbours neighbours) {
         this.stream = stream;
-        this.settings = settings;
+        this.neighbours = neighbours;
     }
 
     /**
@@ -48,8 +48,8 @@ final class Preflight {
      *
      * @throws InvalidSettingsException with everything that was found
      */
-    static void check(StreamDefinition stream, JobSettings settings) throws InvalidSettingsException {
-        Preflight preflight = new Preflight(stream, settings);
+    static void check(StreamDefinition stream, Neighbours neighbours) throws InvalidSettingsException {
+        Preflight preflight = new Preflight(stream, neighbours);
         preflight.checkKafka();
         preflight.checkPostgres();
         if (!preflight.findings.isEmpty()) {
@@ -60,7 +60,7 @@ final class Preflight {
     private void checkKafka() {
         Map<String, Object> properties = Map.of(
                 AdminClientConfig.BOOTSTRAP_SERVERS_CONFIG,
-                settings.kafkaBootstrapServers(),
+                neighbours.kafkaBootstrapServers(),
                 AdminClientConfig.DEFAULT_API_TIMEOUT_MS_CONFIG,
                 API_TIMEOUT_SECONDS * 1000,
                 AdminClientConfig.REQUEST_TIMEOUT_MS_CONFIG,
@@ -80,7 +80,7 @@ final class Preflight {
             }
         } catch (ExecutionException | TimeoutException e) {
             Throwable cause = e instanceof ExecutionException ? e.getCause() : e;
-            findings.add("Kafka at " + settings.kafkaBootstrapServers()
+            findings.add("Kafka at " + neighbours.kafkaBootstrapServers()
                     + " does not answer: start it, or set DEDUP_KAFKA_BOOTSTRAP_SERVERS (" + cause.getMessage() + ")");
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
@@ -132,12 +132,13 @@ final class Preflight {
     }
 
     private void checkPostgres() {
-        try (Connection connection = settings.postgres().connect()) {
+        try (Connection connection = neighbours.postgres().connect()) {
             checkDurability(connection);
             checkTable(connection);
         } catch (SQLException e) {
-            findings.add("Postgres at " + settings.postgres().url() + " cannot be used as user '"
-                    + settings.postgres().user() + "': start it, or correct DEDUP_POSTGRES_URL, DEDUP_POSTGRES_USER or "
+            findings.add("Postgres at " + neighbours.postgres().url() + " cannot be used as user '"
+                    + neighbours.postgres().user()
+                    + "': start it, or correct DEDUP_POSTGRES_URL, DEDUP_POSTGRES_USER or "
                     + PostgresLogin.PASSWORD.variable() + " (" + e.getMessage() + ")");
         } catch (RuntimeException e) {
             findings.add(e.getMessage());
@@ -255,13 +256,13 @@ final class Preflight {
         for (String privilege : List.of("SELECT", "INSERT", "UPDATE")) {
             if (single(connection, "SELECT has_table_privilege(?, '" + privilege + "')::text", table)
                     .equals("false")) {
-                findings.add("user '" + settings.postgres().user() + "' may not " + privilege + " on table '"
+                findings.add("user '" + neighbours.postgres().user() + "' may not " + privilege + " on table '"
                         + stream.table().name() + "': grant it");
             }
         }
         if (single(connection, "SELECT has_database_privilege(current_database(), ?)::text", "TEMPORARY")
                 .equals("false")) {
-            findings.add("user '" + settings.postgres().user()
+            findings.add("user '" + neighbours.postgres().user()
                     + "' may not create temporary tables: GRANT TEMPORARY ON DATABASE to it");
         }
     }

@@ -102,9 +102,9 @@ class DeduplicationJobIT {
                         "gzip"),
                 new ByteArraySerializer(),
                 new ByteArraySerializer());
-        JobSettings settings = new JobSettings(Fixtures.viewEventsFile(), kafka.bootstrapServers(), login);
-        Preflight.check(stream, settings);
-        job = Fixtures.submit(flink, stream, settings);
+        Neighbours neighbours = new Neighbours(kafka.bootstrapServers(), login);
+        Preflight.check(stream, neighbours);
+        job = Fixtures.submit(flink, stream, neighbours);
         metrics = new JobMetrics(flink, job, stream.stream());
     }
 

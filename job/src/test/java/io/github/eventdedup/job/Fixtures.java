@@ -124,11 +124,11 @@ final class Fixtures {
     }
 
     /** Submits the job with the pipeline settings of flink-conf/config.yaml. */
-    static JobID submit(MiniCluster flink, StreamDefinition stream, JobSettings settings) throws Exception {
+    static JobID submit(MiniCluster flink, StreamDefinition stream, Neighbours neighbours) throws Exception {
         StreamExecutionEnvironment environment = StreamExecutionEnvironment.getExecutionEnvironment(
                 Configuration.fromMap(Map.of("pipeline.generic-types", "false", "pipeline.object-reuse", "true")));
         environment.setParallelism(2);
-        DeduplicationJob.build(environment, stream, settings);
+        DeduplicationJob.build(environment, stream, neighbours);
         return flink.submitJob(environment.getStreamGraph().getJobGraph())
                 .get(2, TimeUnit.MINUTES)
                 .getJobID();

@@ -41,8 +41,8 @@ public final class JobBenchmark {
             send(kafka, stream, events);
             try (MiniCluster flink = Fixtures.flink(directory.resolve("checkpoints"), "10s")) {
                 flink.start();
-                JobSettings settings = new JobSettings(Fixtures.viewEventsFile(), kafka.bootstrapServers(), login);
-                JobID job = Fixtures.submit(flink, stream, settings);
+                Neighbours neighbours = new Neighbours(kafka.bootstrapServers(), login);
+                JobID job = Fixtures.submit(flink, stream, neighbours);
                 measure(new JobMetrics(flink, job, stream.stream()), events, postgres);
                 flink.cancelJob(job).get(1, TimeUnit.MINUTES);
             }

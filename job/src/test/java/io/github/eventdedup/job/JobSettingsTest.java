@@ -3,7 +3,9 @@ package io.github.eventdedup.job;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.eventdedup.job.JobSettings.Start;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -17,8 +19,10 @@ class JobSettingsTest {
         assertThat(JobSettings.of(ARGUMENTS, Map.of("DEDUP_POSTGRES_PASSWORD", "secret")))
                 .isEqualTo(new JobSettings(
                         Path.of("streams/view-events.yaml"),
-                        "127.0.0.1:9092",
-                        new PostgresLogin("jdbc:postgresql://127.0.0.1:5432/dedup", "dedup")));
+                        Start.ONLY_WITHOUT_STATE,
+                        new Neighbours(
+                                "127.0.0.1:9092",
+                                new PostgresLogin("jdbc:postgresql://127.0.0.1:5432/dedup", "dedup"))));
     }
 
     @Test
@@ -31,8 +35,22 @@ class JobSettingsTest {
         assertThat(JobSettings.of(ARGUMENTS, environment))
                 .isEqualTo(new JobSettings(
                         Path.of("streams/view-events.yaml"),
-                        "kafka:1",
-                        new PostgresLogin("jdbc:postgresql://db:2/events", "writer")));
+                        Start.ONLY_WITHOUT_STATE,
+                        new Neighbours("kafka:1", new PostgresLogin("jdbc:postgresql://db:2/events", "writer"))));
+    }
+
+    @Test
+    void whatToDoAboutStateIsSaidAfterTheStream() throws Exception {
+        assertThat(start("--resume")).isEqualTo(Start.RESUME);
+        assertThat(start("--fresh")).isEqualTo(Start.FRESH);
+        assertThatThrownBy(() -> start("--resume", "--fresh")).hasMessageContaining("exclude each other");
+        assertThatThrownBy(() -> start("--refresh")).hasMessageContaining("--stream FILE");
+    }
+
+    private static Start start(String... more) throws InvalidSettingsException {
+        List<String> arguments = new ArrayList<>(ARGUMENTS);
+        arguments.addAll(List.of(more));
+        return JobSettings.of(arguments, Map.of("DEDUP_POSTGRES_PASSWORD", "x")).start();
     }
 
     @Test

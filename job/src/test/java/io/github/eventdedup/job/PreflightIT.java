@@ -58,7 +58,7 @@ class PreflightIT {
 
     @Test
     void passesWhereEverythingIsThere() {
-        assertThatCode(() -> Preflight.check(stream, settings(kafka.bootstrapServers(), login)))
+        assertThatCode(() -> Preflight.check(stream, neighbours(kafka.bootstrapServers(), login)))
                 .doesNotThrowAnyException();
     }
 
@@ -66,7 +66,7 @@ class PreflightIT {
     void namesEveryTopicThatIsMissing() {
         StreamDefinition other =
                 new StreamDefinition("other", stream.fingerprint(), stream.window(), stream.ttlSlack(), stream.table());
-        assertThat(findings(other, settings(kafka.bootstrapServers(), login)))
+        assertThat(findings(other, neighbours(kafka.bootstrapServers(), login)))
                 .containsExactly(
                         "Kafka has no topic 'other': create it",
                         "Kafka has no topic 'other.duplicates': create it",
@@ -77,7 +77,7 @@ class PreflightIT {
     void refusesTopicsWhoseSettingsWouldBreakTheJobLater() throws Exception {
         topicSetting(stream.stream(), "message.timestamp.type", "CreateTime");
         topicSetting(stream.deadLettersTopic(), "max.message.bytes", "4194304");
-        assertThat(findings(stream, settings(kafka.bootstrapServers(), login)))
+        assertThat(findings(stream, neighbours(kafka.bootstrapServers(), login)))
                 .satisfiesExactly(
                         line -> assertThat(line).contains("message.timestamp.type=CreateTime", "LogAppendTime"),
                         line -> assertThat(line).contains("view-events.dead-letters", "max.message.bytes"));
@@ -87,7 +87,7 @@ class PreflightIT {
     void saysThatKafkaAndPostgresDoNotAnswer() throws Exception {
         PostgresLogin nowhere =
                 new PostgresLogin("jdbc:postgresql://127.0.0.1:" + Fixtures.freePort() + "/dedup", "dedup");
-        assertThat(findings(stream, settings("127.0.0.1:" + Fixtures.freePort(), nowhere)))
+        assertThat(findings(stream, neighbours("127.0.0.1:" + Fixtures.freePort(), nowhere)))
                 .satisfiesExactly(
                         line -> assertThat(line)
                                 .contains("Kafka at", "DEDUP_KAFKA_BOOTSTRAP_SERVERS")
@@ -98,7 +98,7 @@ class PreflightIT {
     @Test
     void saysThatTheLoginDoesNotWork() {
         assertThat(findings(
-                        stream, settings(kafka.bootstrapServers(), new PostgresLogin(postgres.jdbcUrl(), "nobody"))))
+                        stream, neighbours(kafka.bootstrapServers(), new PostgresLogin(postgres.jdbcUrl(), "nobody"))))
                 .singleElement()
                 .asString()
                 .contains("user 'nobody'", "DEDUP_POSTGRES_USER");
@@ -110,7 +110,7 @@ class PreflightIT {
                 login,
                 "ALTER TABLE view_events DROP CONSTRAINT view_events_pkey, DROP COLUMN platform,"
                         + " ALTER playtime_ms TYPE int, ALTER event TYPE jsonb USING event::jsonb");
-        assertThat(findings(stream, settings(kafka.bootstrapServers(), login)))
+        assertThat(findings(stream, neighbours(kafka.bootstrapServers(), login)))
                 .containsExactlyInAnyOrder(
                         "table 'view_events' has no column 'platform': add it, as text",
                         "column 'playtime_ms' of table 'view_events' is integer: the stream definition needs bigint",
@@ -125,7 +125,7 @@ class PreflightIT {
                 login,
                 "ALTER TABLE view_events ADD region text NOT NULL, ADD loaded timestamptz NOT NULL DEFAULT now(),"
                         + " ADD id bigint GENERATED ALWAYS AS IDENTITY");
-        assertThat(findings(stream, settings(kafka.bootstrapServers(), login)))
+        assertThat(findings(stream, neighbours(kafka.bootstrapServers(), login)))
                 .singleElement()
                 .asString()
                 .contains("column 'region'", "give it a default");
@@ -134,7 +134,7 @@ class PreflightIT {
     @Test
     void saysThatTheTableIsMissing() throws Exception {
         Fixtures.execute(login, "DROP TABLE view_events");
-        assertThat(findings(stream, settings(kafka.bootstrapServers(), login)))
+        assertThat(findings(stream, neighbours(kafka.bootstrapServers(), login)))
                 .containsExactly("Postgres has no table 'view_events': apply the files of sql/postgres");
     }
 
@@ -145,7 +145,7 @@ class PreflightIT {
         try {
             assertThat(findings(
                             stream,
-                            settings(kafka.bootstrapServers(), new PostgresLogin(postgres.jdbcUrl(), "reader"))))
+                            neighbours(kafka.bootstrapServers(), new PostgresLogin(postgres.jdbcUrl(), "reader"))))
                     .containsExactly(
                             "user 'reader' may not INSERT on table 'view_events': grant it",
                             "user 'reader' may not UPDATE on table 'view_events': grant it");
@@ -158,7 +158,7 @@ class PreflightIT {
     void refusesADatabaseThatForgetsCommittedRows() throws Exception {
         Fixtures.execute(login, "ALTER ROLE dedup SET synchronous_commit = off");
         try {
-            assertThat(findings(stream, settings(kafka.bootstrapServers(), login)))
+            assertThat(findings(stream, neighbours(kafka.bootstrapServers(), login)))
                     .singleElement()
                     .asString()
                     .contains("synchronous_commit=off", "turn it on");
@@ -167,13 +167,13 @@ class PreflightIT {
         }
     }
 
-    private static JobSettings settings(String kafkaBootstrapServers, PostgresLogin postgres) {
-        return new JobSettings(Fixtures.viewEventsFile(), kafkaBootstrapServers, postgres);
+    private static Neighbours neighbours(String kafkaBootstrapServers, PostgresLogin postgres) {
+        return new Neighbours(kafkaBootstrapServers, postgres);
     }
 
-    private static List<String> findings(StreamDefinition stream, JobSettings settings) {
+    private static List<String> findings(StreamDefinition stream, Neighbours neighbours) {
         InvalidSettingsException refusal =
-                catchThrowableOfType(InvalidSettingsException.class, () -> Preflight.check(stream, settings));
+                catchThrowableOfType(InvalidSettingsException.class, () -> Preflight.check(stream, neighbours));
         return refusal.getMessage().lines().toList();
     }
 

@@ -38,8 +38,7 @@ final class FlinkCluster {
                 Files.copy(source.resolve(file), conf.resolve(file), StandardCopyOption.REPLACE_EXISTING);
             }
             Files.writeString(
-                    conf.resolve("config.yaml"),
-                    Files.readString(source.resolve("config.yaml")) + overrides(source.resolve("config.yaml")));
+                    conf.resolve("config.yaml"), Files.readString(source.resolve("config.yaml")) + overrides());
             Files.writeString(conf.resolve("zoo.cfg"), """
                     tickTime=2000
                     dataDir=%s
@@ -64,18 +63,15 @@ final class FlinkCluster {
         }
     }
 
-    private String overrides(Path source) {
-        // A whole job for each stream.
-        int slots = Math.max(1, layout.streams().size()) * parallelism(read(source));
+    private String overrides() {
         return """
 
-                # Appended by ./dedup: this machine's ports and directories, and slots for every stream.
+                # Appended by ./dedup: this machine's ports and directories.
                 rest.port: %d
                 rest.bind-port: "%d"
                 blob.server.port: "0"
                 taskmanager.rpc.port: "0"
                 taskmanager.data.port: 0
-                taskmanager.numberOfTaskSlots: %d
                 high-availability.zookeeper.quorum: 127.0.0.1:%d
                 high-availability.storageDir: %s
                 execution.checkpointing.dir: %s
@@ -83,11 +79,10 @@ final class FlinkCluster {
                 """.formatted(
                         layout.flinkPort(),
                         layout.flinkPort(),
-                        slots,
                         layout.zooKeeperPort(),
                         quoted(layout.highAvailability().toUri().toString()),
                         quoted(layout.checkpoints().toUri().toString()),
-                        quoted(layout.flink().resolve("savepoints").toUri().toString()));
+                        quoted(layout.savepoints().toUri().toString()));
     }
 
     /** YAML's single quotes take everything literally but themselves. */
@@ -189,10 +184,7 @@ final class FlinkCluster {
     }
 
     private JsonNode configuration() {
-        return read(conf.resolve("config.yaml"));
-    }
-
-    private static JsonNode read(Path file) {
+        Path file = conf.resolve("config.yaml");
         try {
             return new YAMLMapper().readTree(file.toFile());
         } catch (IOException e) {
@@ -213,25 +205,16 @@ final class FlinkCluster {
                 command,
                 "--configDir",
                 conf.toString()));
-        try {
-            Process process = builder.redirectErrorStream(true).start();
-            process.getOutputStream().close();
-            String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-            List<String> result = output.lines()
-                    .filter(line -> line.startsWith(RESULT))
-                    .map(line -> line.substring(RESULT.length()).strip())
-                    .toList();
-            if (process.waitFor() != 0 || result.size() != 2) {
-                throw new LocalException("Flink does not accept " + conf.resolve("config.yaml") + ":"
-                        + System.lineSeparator() + output.strip());
-            }
-            return result;
-        } catch (IOException e) {
-            throw new LocalException("cannot run java: " + e.getMessage(), e);
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new LocalException("interrupted while starting", e);
+        String refusal = "Flink does not accept " + conf.resolve("config.yaml");
+        String output = Layout.output(builder, refusal);
+        List<String> result = output.lines()
+                .filter(line -> line.startsWith(RESULT))
+                .map(line -> line.substring(RESULT.length()).strip())
+                .toList();
+        if (result.size() != 2) {
+            throw new LocalException(refusal + ":" + System.lineSeparator() + output);
         }
+        return result;
     }
 
     private static List<String> words(String text) {
@@ -240,19 +223,6 @@ final class FlinkCluster {
 
     /** Has to be said with every submission over REST, which otherwise takes 1, whatever is configured. */
     int parallelism() {
-        return parallelism(configuration());
-    }
-
-    private static int parallelism(JsonNode configuration) {
-        return configuration.at("/parallelism/default").asInt(1);
-    }
-
-    /** What a stream's job has of its own in the configuration. */
-    Map<String, String> jobConfiguration(String stream) {
-        return Map.of(
-                "execution.checkpointing.dir",
-                        layout.checkpoints(stream).toUri().toString(),
-                "execution.checkpointing.savepoint-dir",
-                        layout.savepoints(stream).toUri().toString());
+        return configuration().at("/parallelism/default").asInt(1);
     }
 }

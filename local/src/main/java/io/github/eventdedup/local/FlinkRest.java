@@ -106,33 +106,21 @@ final class FlinkRest {
                         .allMatch(vertex -> vertex.path("status").asText().equals("RUNNING"));
     }
 
-    /**
-     * Submits a stream's job. Over REST rather than with Flink's command line: no further JVM to start, and the
-     * configuration of one job need not be written to a file.
-     *
-     * @param restore the savepoint or checkpoint to start from
-     * @param claim whether the job takes that over and deletes it when it has newer ones, so that states of long ago do
-     *     not pile up
-     */
-    void submit(
-            Path jar,
-            Path streamFile,
-            int parallelism,
-            Map<String, String> configuration,
-            Optional<Path> restore,
-            boolean claim)
-            throws IOException {
+    /** The checkpoint or savepoint that a job has started from or last gone back to. */
+    Optional<String> restoredFrom(Job job) throws IOException {
+        return Optional.ofNullable(get("/jobs/" + job.id() + "/checkpoints")
+                .path("latest")
+                .path("restored")
+                .path("external_path")
+                .asText(null));
+    }
+
+    /** Submits a stream's job. Over REST rather than with Flink's command line: no further JVM to start. */
+    void submit(Path jar, List<String> arguments, int parallelism) throws IOException {
         String id = upload(jar);
         try {
-            Map<String, Object> run = new HashMap<>();
-            run.put("entryClass", MAIN_CLASS);
-            run.put("programArgsList", List.of("--stream", streamFile.toString()));
-            run.put("parallelism", parallelism);
-            run.put("flinkConfiguration", configuration);
-            restore.ifPresent(path -> {
-                run.put("savepointPath", path.toUri().toString());
-                run.put("claimMode", claim ? "CLAIM" : "NO_CLAIM");
-            });
+            Map<String, Object> run =
+                    Map.of("entryClass", MAIN_CLASS, "programArgsList", arguments, "parallelism", parallelism);
             send(request("/jars/" + id + "/run", SUBMIT_TIMEOUT)
                     .header("Content-Type", "application/json")
                     .POST(BodyPublishers.ofByteArray(JSON.writeValueAsBytes(run))));

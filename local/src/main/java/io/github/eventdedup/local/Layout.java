@@ -5,6 +5,7 @@ import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.servers.FreshDirectory;
 import io.github.eventdedup.servers.PostgresServer;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -63,23 +64,18 @@ record Layout(Path home, Path data, int portOffset) {
         return flink().resolve("high-availability");
     }
 
-    /** Of jobs that the supervisor submitted; one submitted by hand has a directory named by its id beside these. */
-    Path checkpoints(String stream) {
-        return checkpoints().resolve(stream);
-    }
-
     Path checkpoints() {
         return flink().resolve("checkpoints");
     }
 
-    /** What users take, and keep as long as they like. */
-    Path savepoints(String stream) {
-        return flink().resolve("savepoints").resolve(stream);
+    /** Those of users, kept as long as they like. */
+    Path savepoints() {
+        return flink().resolve("savepoints");
     }
 
-    /** The savepoints that every orderly stop takes: ours, to be deleted when there is something newer. */
+    /** The savepoints that every orderly stop takes: ours, deleted when there is a newer one. */
     Path stops(String stream) {
-        return flink().resolve("stops").resolve(stream);
+        return savepoints().resolve("stops").resolve(stream);
     }
 
     /** The JVM option for a process's temporary files. Those of its predecessor, killed or not, are deleted. */
@@ -116,11 +112,6 @@ record Layout(Path home, Path data, int portOffset) {
             throw new LocalException(String.join(System.lineSeparator(), errors));
         }
         return streams;
-    }
-
-    /** The schema, in the order to apply it. */
-    List<Path> postgresSchema() {
-        return files(home.resolve("sql").resolve("postgres"), ".sql");
     }
 
     private static List<Path> files(Path directory, String suffix) {
@@ -180,6 +171,29 @@ record Layout(Path home, Path data, int portOffset) {
         builder.environment().keySet().removeIf(name -> name.startsWith("DEDUP_"));
         builder.environment().putAll(environment);
         return builder;
+    }
+
+    /**
+     * Runs a process to its end.
+     *
+     * @return what it printed, both streams together
+     * @throws LocalException where it fails: the refusal, and what it printed
+     */
+    static String output(ProcessBuilder builder, String refusal) {
+        try {
+            Process process = builder.redirectErrorStream(true).start();
+            process.getOutputStream().close();
+            String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
+            if (process.waitFor() != 0) {
+                throw new LocalException(refusal + ":" + System.lineSeparator() + output);
+            }
+            return output;
+        } catch (IOException e) {
+            throw new LocalException("cannot run " + builder.command().get(0) + ": " + e.getMessage(), e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new LocalException("interrupted while starting", e);
+        }
     }
 
     static String java() {

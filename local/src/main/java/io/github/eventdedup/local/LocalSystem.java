@@ -1,6 +1,5 @@
 package io.github.eventdedup.local;
 
-import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.servers.ChildProcess;
 import io.github.eventdedup.servers.KafkaServer;
 import io.github.eventdedup.servers.PostgresServer;
@@ -11,10 +10,7 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.sql.Connection;
-import java.sql.DriverManager;
-import java.sql.SQLException;
-import java.sql.Statement;
+import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -36,16 +32,14 @@ final class LocalSystem {
     final List<StreamJob> jobs;
 
     private final Layout layout;
-    private final Map<Path, StreamDefinition> streams;
     private final FlinkCluster flinkCluster;
     private final HttpClient http = HttpClient.newHttpClient();
 
     LocalSystem(Layout layout, RunState runState) {
         this.layout = layout;
-        streams = layout.streams();
         flinkCluster = new FlinkCluster(layout);
         FlinkRest flink = new FlinkRest(layout.flinkPort());
-        jobs = streams.entrySet().stream()
+        jobs = layout.streams().entrySet().stream()
                 .map(entry -> new StreamJob(layout, entry.getKey(), entry.getValue().stream(), flink))
                 .toList();
 
@@ -102,26 +96,40 @@ final class LocalSystem {
         layout.built("local/flink/target/lib");
     }
 
+    /** Begins from nothing: what Flink has is kept on disk, under another name. */
+    void setStateAside(Clock clock) {
+        Path flink = layout.flink();
+        try {
+            if (Files.exists(flink)) {
+                Files.move(flink, flink.resolveSibling(flink.getFileName() + ".aside-" + clock.millis()));
+            }
+        } catch (IOException e) {
+            throw new LocalException("cannot rename " + flink + ": " + e, e);
+        }
+    }
+
     void configureFlink() {
         flinkCluster.configure();
         flinkCluster.forgetJobs();
     }
 
-    void createTopics() {
-        streams.values().forEach(stream -> Topics.create(layout.kafkaBootstrapServers(), stream));
-    }
-
-    /** Every file says "if not exists": applied at each start, so that a new file comes into an old database. */
-    void applySchema() {
-        for (Path file : layout.postgresSchema()) {
-            try (Connection connection = DriverManager.getConnection(
-                            layout.postgres().jdbcUrl(), PostgresServer.USER, PostgresServer.PASSWORD);
-                    Statement statement = connection.createStatement()) {
-                statement.execute(Files.readString(file));
-            } catch (SQLException | IOException e) {
-                throw new LocalException("cannot apply " + file + ": " + e.getMessage(), e);
-            }
-        }
+    /** Creates the topics and tables that are not there yet, with what does so on any other system. */
+    void setUp() {
+        ProcessBuilder setup = Layout.process(
+                List.of(
+                        Layout.java(),
+                        "-XX:+UseSerialGC",
+                        "-XX:TieredStopAtLevel=1",
+                        "-cp",
+                        layout.built("job/target/deduplication-job.jar") + ":" + layout.built("local/flink/target/lib")
+                                + "/*",
+                        "io.github.eventdedup.job.Setup",
+                        "--streams",
+                        layout.home().resolve("streams").toString(),
+                        "--sql",
+                        layout.home().resolve("sql/postgres").toString()),
+                layout.jobEnvironment());
+        Layout.output(setup, "cannot create the topics and tables");
     }
 
     private ProcessBuilder ingestProcess() {

@@ -1,11 +1,13 @@
 package io.github.eventdedup.local;
 
+import io.github.eventdedup.servers.FreshDirectory;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Clock;
 import java.time.Duration;
+import java.util.List;
 import java.util.Optional;
 
 /** One stream's job on the cluster, and the state it is started from. Used by one thread at a time. */
@@ -17,7 +19,6 @@ final class StreamJob {
     private final Path definition;
     private final String stream;
     private final FlinkRest flink;
-    private final SavedState state;
     private final Path stoppedByHand;
 
     StreamJob(Layout layout, Path definition, String stream, FlinkRest flink) {
@@ -25,7 +26,6 @@ final class StreamJob {
         this.definition = definition;
         this.stream = stream;
         this.flink = flink;
-        this.state = new SavedState(layout, stream);
         this.stoppedByHand = layout.flink().resolve(stream + ".stopped-by-hand");
     }
 
@@ -33,14 +33,9 @@ final class StreamJob {
         return stream;
     }
 
-    /** Begins from nothing the next time; what there is stays on disk under another name. */
-    void startFresh() {
-        state.setAside(Clock.systemUTC());
-    }
-
     /**
-     * Submits the job where the cluster has none or a failed one: the first start, a JobManager that died and forgot it,
-     * and a job that gave up are all the same. One that somebody cancelled or stopped is left alone until the next
+     * Submits the job where the cluster has none or a failed one. It continues from its newest checkpoint or savepoint. A
+     * job that loses its JobManager is not a case of this: high availability brings it back. One that somebody cancelled or stopped is left alone until the next
      * {@link #release}, or until somebody submits it; on disk, for the JobManager forgets what is over.
      *
      * @return what was done, in words; empty where nothing was
@@ -48,7 +43,6 @@ final class StreamJob {
     Optional<String> ensureSubmitted() throws IOException {
         Optional<FlinkRest.Job> job = flink.job(stream);
         if (job.isPresent()) {
-            state.noteJob(job.get().id());
             if (!job.get().isOver()) {
                 release();
                 return Optional.empty();
@@ -60,18 +54,12 @@ final class StreamJob {
         if (Files.exists(stoppedByHand)) {
             return Optional.empty();
         }
-        Optional<Path> restore = state.newest();
-        FlinkCluster cluster = new FlinkCluster(layout);
+        // The job's own main method looks for the newest checkpoint or savepoint.
         flink.submit(
                 layout.built("job/target/deduplication-job.jar"),
-                definition,
-                cluster.parallelism(),
-                cluster.jobConfiguration(stream),
-                restore,
-                restore.map(state::isOwn).orElse(true));
-        return Optional.of("job " + stream + ": submitted, "
-                + restore.map(path -> "continues from " + layout.data().relativize(path))
-                        .orElse("starts without earlier state"));
+                List.of("--stream", definition.toString(), "--resume"),
+                new FlinkCluster(layout).parallelism());
+        return Optional.of("job " + stream + ": submitted");
     }
 
     private Optional<String> hold() {
@@ -96,14 +84,20 @@ final class StreamJob {
         }
     }
 
-    boolean runs() throws IOException {
+    /**
+     * Whether the whole job runs.
+     *
+     * @return with what state, in words; empty where it does not run yet
+     */
+    Optional<String> running() throws IOException {
         Optional<FlinkRest.Job> job = flink.job(stream);
-        return job.isPresent() && flink.runs(job.get());
-    }
-
-    /** Remembers that the stream has state, once it does. */
-    void noteState() {
-        state.note();
+        if (job.isEmpty() || !flink.runs(job.get())) {
+            return Optional.empty();
+        }
+        return Optional.of("job " + stream + ": running, "
+                + flink.restoredFrom(job.get())
+                        .map(path -> "restored from " + path)
+                        .orElse("without earlier state"));
     }
 
     /**
@@ -117,11 +111,23 @@ final class StreamJob {
             if (job.isEmpty() || job.get().isOver()) {
                 return Optional.empty();
             }
-            flink.stop(job.get(), layout.stops(stream), STOP_PATIENCE);
+            Path savepoint = Path.of(URI.create(flink.stop(job.get(), layout.stops(stream), STOP_PATIENCE)));
+            deleteAllBut(savepoint);
             return Optional.of("job " + stream + ": stopped with a savepoint");
         } catch (IOException | LocalException e) {
             return Optional.of(
                     "job " + stream + ": no savepoint (" + e.getMessage() + "); its last checkpoint will serve");
+        }
+    }
+
+    /** Those of earlier stops: the newest has all that it needs in itself. */
+    private static void deleteAllBut(Path savepoint) throws IOException {
+        try (var savepoints = Files.list(savepoint.getParent())) {
+            for (Path other : savepoints.toList()) {
+                if (!other.equals(savepoint)) {
+                    FreshDirectory.delete(other);
+                }
+            }
         }
     }
 }

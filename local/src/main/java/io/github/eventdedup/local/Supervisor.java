@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.PrintStream;
 import java.net.InetAddress;
 import java.net.ServerSocket;
+import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -81,7 +82,7 @@ final class Supervisor {
         Runtime.getRuntime().addShutdownHook(new Thread(this::shutDown, "shut-down"));
         system.jobs.forEach(StreamJob::release);
         if (fresh) {
-            system.jobs.forEach(StreamJob::startFresh);
+            system.setStateAside(Clock.systemUTC());
         }
         try {
             start();
@@ -112,15 +113,17 @@ final class Supervisor {
     /** What does not depend on each other at the same time. */
     private void start() {
         system.configureFlink();
+        CompletableFuture<Void> postgres = new CompletableFuture<>();
         Map<String, Runnable> parts = new LinkedHashMap<>();
-        parts.put("kafka and ingest", () -> {
-            startPart(system.kafka);
-            system.createTopics();
-            startPart(system.ingest);
-        });
         parts.put("postgres", () -> {
             startPart(system.postgres);
-            system.applySchema();
+            postgres.complete(null);
+        });
+        parts.put("kafka and ingest", () -> {
+            startPart(system.kafka);
+            postgres.join();
+            system.setUp();
+            startPart(system.ingest);
         });
         parts.put("zookeeper", () -> startPart(system.zooKeeper));
         parts.put("jobmanager", () -> startPart(system.jobManager));
@@ -173,14 +176,16 @@ final class Supervisor {
         try {
             job.ensureSubmitted().ifPresent(this::say);
             Instant deadline = Instant.now().plus(Duration.ofMinutes(2));
-            while (!job.runs()) {
+            Optional<String> running = job.running();
+            while (running.isEmpty()) {
                 if (Instant.now().isAfter(deadline)) {
                     throw new LocalException("job " + job.stream() + " does not run after 2 minutes; see "
                             + layout.log("jobmanager") + " and " + layout.log("taskmanager"));
                 }
                 FlinkRest.sleep(Duration.ofMillis(200));
+                running = job.running();
             }
-            say("job " + job.stream() + ": running");
+            say(running.get());
         } catch (IOException e) {
             throw new LocalException("the JobManager does not answer: see " + layout.log("jobmanager"), e);
         }
@@ -231,7 +236,6 @@ final class Supervisor {
                 FlinkRest.sleep(FIRST_PAUSE.plus(pause));
                 if (!stopping) {
                     news = job.ensureSubmitted();
-                    job.noteState();
                 }
             } catch (IOException e) {
                 // The JobManager is away; its own part says so.

@@ -40,7 +40,7 @@ record DedupCommand(Path data, int portOffset) {
                 layout.kafkaPort(),
                 layout.postgresPort(),
                 layout.flinkPort(),
-                layout.flinkRpcPort(),
+                layout.zooKeeperPort(),
                 layout.ingestPort());
     }
 

@@ -139,7 +139,7 @@ class DedupUpIT {
     void carriesOnAfterDownAndUp() throws Exception {
         assertThat(succeed("down")).contains("view-events: stopped with a savepoint");
         assertThat(dedup.processes()).isEmpty();
-        assertThat(succeed("up", "--detach")).contains("continues from");
+        assertThat(succeed("up", "--detach")).contains("restored from");
 
         assertThat(clients.post(Clients.sample(), 3, seed + 1)).allMatch(answer -> answer.status() == 202);
         awaitCounts(1200, 152, 1048);
@@ -189,7 +189,7 @@ class DedupUpIT {
     @Order(8)
     void aJobStoppedByHandStaysStoppedUntilTheNextUp() throws Exception {
         FlinkRest flink = new FlinkRest(dedup.layout().flinkPort());
-        Path savepoints = dedup.layout().savepoints("view-events");
+        Path savepoints = dedup.layout().savepoints();
         String savepoint = flink.stop(flink.job("view-events").orElseThrow(), savepoints, STORED_WITHIN);
         Path held = dedup.layout().flink().resolve("view-events.stopped-by-hand");
         await().atMost(STORED_WITHIN).until(() -> Files.exists(held));
@@ -202,7 +202,7 @@ class DedupUpIT {
                 .until(() -> flink.job("view-events").isEmpty());
 
         succeed("down");
-        assertThat(succeed("up", "--detach")).contains("continues from flink/savepoints/view-events/savepoint-");
+        assertThat(succeed("up", "--detach")).contains("restored from");
         assertThat(held).doesNotExist();
         succeed("down");
         assertThat(Path.of(URI.create(savepoint)).resolve("_metadata")).exists();

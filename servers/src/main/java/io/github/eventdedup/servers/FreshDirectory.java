@@ -21,7 +21,8 @@ public final class FreshDirectory {
         return Files.createDirectories(path);
     }
 
-    static void delete(Path path) throws IOException {
+    /** Deletes a directory with everything in it; does nothing where there is none. */
+    public static void delete(Path path) throws IOException {
         if (Files.exists(path)) {
             List<Path> files;
             try (var found = Files.walk(path)) {

@@ -1,12 +1,15 @@
-package io.github.eventdedup.local;
+package io.github.eventdedup.job;
 
 import io.github.eventdedup.event.StreamDefinition;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AdminClientConfig;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.errors.TopicExistsException;
 
 /** A stream's Kafka topics. */
@@ -26,48 +29,54 @@ final class Topics {
     private Topics() {}
 
     /** Creates those that are not there; leaves those that are as they are, for somebody may have changed them. */
-    static void create(String bootstrapServers, StreamDefinition stream) {
-        try (Admin admin = Admin.create(Map.of("bootstrap.servers", bootstrapServers))) {
-            for (var created : admin.createTopics(of(stream)).values().values()) {
+    static void create(String bootstrapServers, StreamDefinition stream, List<String> errors) {
+        try (Admin admin = Admin.create(Map.of(AdminClientConfig.BOOTSTRAP_SERVERS_CONFIG, bootstrapServers))) {
+            for (var created : admin.createTopics(of(stream)).values().entrySet()) {
                 try {
-                    created.get();
+                    created.getValue().get();
                 } catch (ExecutionException e) {
                     if (!(e.getCause() instanceof TopicExistsException)) {
-                        throw new LocalException(
-                                "cannot create the topics of " + stream.stream() + ": "
-                                        + e.getCause().getMessage(),
-                                e);
+                        errors.add("cannot create the topic '" + created.getKey() + "': "
+                                + e.getCause().getMessage());
                     }
                 }
             }
+        } catch (KafkaException e) {
+            Throwable cause = e.getCause() == null ? e : e.getCause();
+            errors.add("cannot use Kafka at " + bootstrapServers + ": " + cause.getMessage());
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw new LocalException("interrupted while creating topics", e);
+            errors.add("interrupted while creating topics");
         }
     }
 
-    static List<NewTopic> of(StreamDefinition stream) {
+    private static List<NewTopic> of(StreamDefinition stream) {
         return List.of(
-                new NewTopic(stream.stream(), RAW_PARTITIONS, (short) 1)
+                topic(stream.stream(), RAW_PARTITIONS)
                         .configs(Map.of(
                                 // The window runs by the broker's clock, not by those of clients.
                                 "message.timestamp.type", "LogAppendTime",
                                 "max.message.bytes", Integer.toString(RAW_MAX_BYTES),
                                 // As long as the job's memory reaches: to replay more would let old duplicates through.
                                 "retention.ms", milliseconds(stream.window().plus(stream.ttlSlack())))),
-                new NewTopic(stream.duplicatesTopic(), DUPLICATES_PARTITIONS, (short) 1)
+                topic(stream.duplicatesTopic(), DUPLICATES_PARTITIONS)
                         .configs(Map.of(
                                 "max.message.bytes",
                                 Integer.toString(ASIDE_MAX_BYTES),
                                 "retention.ms",
                                 milliseconds(DUPLICATES_RETENTION))),
-                new NewTopic(stream.deadLettersTopic(), 1, (short) 1)
+                topic(stream.deadLettersTopic(), 1)
                         .configs(Map.of(
                                 "max.message.bytes",
                                 Integer.toString(ASIDE_MAX_BYTES),
                                 // Kept until somebody has looked.
                                 "retention.ms",
                                 "-1")));
+    }
+
+    /** With as many replicas as the brokers make by default: one of them alone has one. */
+    private static NewTopic topic(String name, int partitions) {
+        return new NewTopic(name, Optional.of(partitions), Optional.empty());
     }
 
     private static String milliseconds(Duration duration) {
