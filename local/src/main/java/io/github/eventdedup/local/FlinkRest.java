@@ -216,7 +216,7 @@ final class FlinkRest {
         return name.replaceAll("[ .:,]", "_");
     }
 
-    private JsonNode get(String path) throws IOException {
+    JsonNode get(String path) throws IOException {
         return send(request(path, TIMEOUT).GET());
     }
 

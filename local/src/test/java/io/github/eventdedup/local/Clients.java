@@ -72,16 +72,20 @@ final class Clients implements AutoCloseable {
         return new Answer(response.statusCode(), JSON.readTree(response.body()));
     }
 
-    /** Tries until it is accepted, as a client does that must not lose anything. */
-    void postUntilAccepted(String event) throws InterruptedException {
+    /**
+     * Tries until it is accepted, as a client does that must not lose anything.
+     *
+     * @return the fingerprint in the answer
+     */
+    String postUntilAccepted(String event) throws InterruptedException {
         while (true) {
             try {
-                int status = post(event).status();
-                if (status == 202) {
-                    return;
+                Answer answer = post(event);
+                if (answer.status() == 202) {
+                    return answer.body().path("fingerprint").asText();
                 }
-                if (status != 503) {
-                    throw new IllegalStateException("answered " + status);
+                if (answer.status() != 503) {
+                    throw new IllegalStateException("answered " + answer);
                 }
             } catch (IOException e) {
                 // Not answered: it may have been accepted or not, so it is sent again.

@@ -52,6 +52,7 @@ record DedupCommand(Path data, int portOffset) {
         try {
             // Into a file: waiting for the end of a pipe would also notice a part that has inherited it.
             Process process = new ProcessBuilder(line)
+                    .directory(HOME.toFile())
                     .redirectErrorStream(true)
                     .redirectOutput(output.toFile())
                     .start();

@@ -1,0 +1,336 @@
+package io.github.eventdedup.local;
+
+import static io.github.eventdedup.local.RunningSystem.RECOVERED_WITHIN;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import java.util.stream.StreamSupport;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.MethodOrderer;
+import org.junit.jupiter.api.Order;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.TestMethodOrder;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * Does what docs/operations.md says, with the commands that stand there, on one system that clients post to all the time.
+ * Each test goes on from the one before.
+ */
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+@TestMethodOrder(MethodOrderer.OrderAnnotation.class)
+class OperationsIT {
+
+    private static final String STREAM = "view-events";
+    private static final Pattern SAVEPOINT = Pattern.compile("Savepoint completed. Path: (\\S+)");
+    private static final Pattern JOB_ID = Pattern.compile("[0-9a-f]{32}");
+
+    @TempDir
+    private static Path directory;
+
+    /** What has been typed so far. */
+    private final Set<Command> typed = new HashSet<>();
+
+    private RunningSystem system;
+    private Path streamFile;
+    private Path jar;
+    private String savepoint;
+
+    @BeforeAll
+    void up() throws Exception {
+        system = new RunningSystem(directory.resolve("data"));
+        streamFile = DedupCommand.HOME.resolve("streams/view-events.yaml");
+        jar = DedupCommand.HOME.resolve("job/target/deduplication-job.jar");
+    }
+
+    @AfterAll
+    void down() throws Exception {
+        system.close();
+    }
+
+    @Test
+    @Order(1)
+    void theWebUiShowsReadableOperatorsAndTheirCounters() throws Exception {
+        String list = succeed("See what runs", "flink list");
+        assertThat(list).contains("view-events (RUNNING)").doesNotContain("Exception", "ERROR");
+
+        assertThat(operators())
+                .anySatisfy(name -> assertThat(name).contains("read view-events", "identify", "dead-letters"))
+                .anySatisfy(name -> assertThat(name).contains("deduplicate", "store", "duplicates"));
+        await().atMost(RECOVERED_WITHIN)
+                .untilAsserted(() -> assertThat(system.flink.counts(job()))
+                        .containsKeys("received", "unique", "duplicate", "deadLettered", "refused", "escapes"));
+    }
+
+    @Test
+    @Order(2)
+    void stopsWithASavepointAndRestores() throws Exception {
+        system.assertNothingIsLostWhile("stop", () -> {
+            assertThat(succeed("Stop with a savepoint", "flink savepoint")).contains("Savepoint completed");
+            stop();
+            run("Restore", "-s SAVEPOINT");
+        });
+        assertThat(system.flink.restoredFrom(job())).contains(savepoint);
+    }
+
+    @Test
+    @Order(3)
+    void refusesToStartWithoutTheStateThatIsThere() throws Exception {
+        system.assertNothingIsLostWhile("resume", () -> {
+            stop();
+
+            String refusal = fail("Start without state", "view-events.yaml");
+            assertThat(refusal.lines().toList()).element(0).isEqualTo("The job was not submitted:");
+            assertThat(refusal.lines().toList())
+                    .element(1)
+                    .asString()
+                    .contains("has state", "--resume", "-s", "--fresh");
+            assertThat(refusal).contains(savepoint);
+            assertThat(system.flink.job(STREAM).orElseThrow().isOver()).isTrue();
+
+            run("Restore", "--resume");
+        });
+        assertThat(system.flink.restoredFrom(job())).contains(savepoint);
+    }
+
+    /** With every record still in Kafka it decides everything again, and nothing changes. */
+    @Test
+    @Order(4)
+    void startsFreshWhenToldTo() throws Exception {
+        system.assertNothingIsLostWhile("fresh", () -> {
+            stop();
+            run("Start without state", "--fresh");
+        });
+        assertThat(system.flink.restoredFrom(job())).isEmpty();
+    }
+
+    @Test
+    @Order(5)
+    void rescalesUpAndDown() throws Exception {
+        system.assertNothingIsLostWhile("rescale", () -> {
+            stop();
+            run("Rescale", "-p 4");
+            assertThat(system.flink.parallelism(job())).isEqualTo(4);
+
+            stop();
+            String toOne = command("Rescale", "-p 4").replace("-p 4", "-p 1");
+            system.succeed(words(toOne));
+            awaitRunning();
+            assertThat(system.flink.parallelism(job())).isEqualTo(1);
+        });
+    }
+
+    @Test
+    @Order(6)
+    void rollsOutANewJarAndBack() throws Exception {
+        Path released = jar;
+        system.assertNothingIsLostWhile("jar", () -> {
+            stop();
+            String before = savepoint;
+            jar = directory.resolve("deduplication-job-2.jar");
+            Files.copy(released, jar);
+            // Another file: it goes through upload, blob store and class loading as a new version does.
+            Files.write(jar, new byte[0], StandardOpenOption.APPEND);
+            run("Roll out a new jar, and roll back", "-s SAVEPOINT");
+
+            // Back to before the new one: what it did is done again.
+            stop();
+            savepoint = before;
+            jar = released;
+            run("Roll out a new jar, and roll back", "-s SAVEPOINT");
+            assertThat(system.flink.restoredFrom(job())).contains(before);
+        });
+    }
+
+    @Test
+    @Order(7)
+    void changesTheWindowInBothDirections() throws Exception {
+        String definition = Files.readString(streamFile);
+        streamFile = directory.resolve("view-events.yaml");
+        system.assertNothingIsLostWhile("window", () -> {
+            for (String window : List.of("14d", "7d")) {
+                stop();
+                Files.writeString(streamFile, definition.replace("window: 7d", "window: " + window));
+                assertThat(streamFile).content().contains("window: " + window);
+                run("Change the window", "-s SAVEPOINT");
+            }
+        });
+    }
+
+    @Test
+    @Order(8)
+    void refusesStateOfAnotherFingerprint() throws Exception {
+        String definition = Files.readString(streamFile);
+        system.assertNothingIsLostWhile("fingerprint", () -> {
+            stop();
+            Files.writeString(streamFile, definition.replace(", sid]", "]"));
+            for (String how : List.of("-s SAVEPOINT", "--resume")) {
+                assertThat(fail("Restore", how).lines().limit(2))
+                        .last()
+                        .asString()
+                        .contains(savepoint, "remembers fingerprints over", "sid", "--fresh");
+            }
+            Files.writeString(streamFile, definition);
+            run("Restore", "-s SAVEPOINT");
+        });
+    }
+
+    /** Backpressure, and no checkpoint that fails. */
+    @Test
+    @Order(9)
+    void aSlowDatabaseShowsAsBackpressure() throws Exception {
+        system.execute("CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
+                + " 'BEGIN PERFORM pg_sleep(0.02); RETURN NEW; END'");
+        system.execute("CREATE TRIGGER slow BEFORE INSERT ON view_events FOR EACH ROW EXECUTE FUNCTION slow()");
+        system.assertNothingIsLostWhile("slow", () -> {
+            await().atMost(RECOVERED_WITHIN).until(() -> isBackpressured());
+            long completed = checkpoints("completed");
+            await().atMost(RECOVERED_WITHIN).until(() -> checkpoints("completed") >= completed + 2);
+            system.execute("DROP TRIGGER slow ON view_events");
+        });
+        assertThat(checkpoints("failed")).isZero();
+    }
+
+    @Test
+    @Order(10)
+    void survivesTheDeathOfJobManagerAndTaskManager() throws Exception {
+        FlinkRest.Job before = job();
+        system.assertNothingIsLostWhile("killed", () -> {
+            system.kill("jobmanager", "taskmanager");
+            system.awaitAllUp();
+        });
+        assertThat(job().id()).as("it is the same job, not another").isEqualTo(before.id());
+        assertThat(system.flink.restoredFrom(job()).orElseThrow()).contains(before.id(), "/chk-");
+    }
+
+    @Test
+    @Order(11)
+    void everyCommandOfThePageWasTyped() throws Exception {
+        assertThat(typed).hasSameElementsAs(commands());
+    }
+
+    private FlinkRest.Job job() throws Exception {
+        return system.flink.job(STREAM).orElseThrow();
+    }
+
+    private List<String> operators() throws Exception {
+        return stream(system.flink.get("/jobs/" + job().id()).path("vertices"))
+                .map(vertex -> vertex.path("name").asText())
+                .toList();
+    }
+
+    /** What colours an operator in the web UI. */
+    private boolean isBackpressured() throws Exception {
+        JsonNode vertices = system.flink.get("/jobs/" + job().id()).path("vertices");
+        for (JsonNode vertex : vertices) {
+            String path =
+                    "/jobs/" + job().id() + "/vertices/" + vertex.path("id").asText() + "/backpressure";
+            if (system.flink.get(path).path("backpressureLevel").asText().equals("high")) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /** How many checkpoints of the running job have ended like this. */
+    private long checkpoints(String how) throws Exception {
+        return system.flink
+                .get("/jobs/" + job().id() + "/checkpoints")
+                .path("counts")
+                .path(how)
+                .asLong();
+    }
+
+    private static Stream<JsonNode> stream(JsonNode array) {
+        return StreamSupport.stream(array.spliterator(), false);
+    }
+
+    private void stop() throws Exception {
+        String output = succeed("Stop with a savepoint", "flink stop");
+        Matcher printed = SAVEPOINT.matcher(output);
+        assertThat(printed.find()).as(output).isTrue();
+        savepoint = printed.group(1);
+    }
+
+    private void run(String section, String option) throws Exception {
+        assertThat(succeed(section, option)).contains("Job has been submitted with JobID");
+        awaitRunning();
+    }
+
+    private void awaitRunning() {
+        await().atMost(RECOVERED_WITHIN).until(() -> system.flink.runs(job()));
+    }
+
+    private String succeed(String section, String part) throws Exception {
+        return system.succeed(words(command(section, part)));
+    }
+
+    private String fail(String section, String end) throws Exception {
+        DedupCommand.Result result = system.dedup.call(words(command(section, end)));
+        assertThat(result.status()).as(result.output()).isEqualTo(1);
+        return result.output();
+    }
+
+    /** The one command of a section with this in it, or rather at its end where several have. */
+    private String command(String section, String part) throws Exception {
+        List<Command> found = commands().stream()
+                .filter(command -> command.section().equals(section))
+                .filter(command -> command.line().contains(part))
+                .toList();
+        if (found.size() > 1) {
+            found = found.stream()
+                    .filter(command -> command.line().endsWith(part))
+                    .toList();
+        }
+        assertThat(found).as(part + " in " + section).hasSize(1);
+        typed.add(found.get(0));
+        return found.get(0).line();
+    }
+
+    /** A line to type, and the heading it stands under. */
+    private record Command(String section, String line) {}
+
+    private static List<Command> commands() throws Exception {
+        List<Command> commands = new ArrayList<>();
+        String section = "";
+        for (String line : Files.readAllLines(DedupCommand.HOME.resolve("docs/operations.md"))) {
+            if (line.startsWith("## ")) {
+                section = line.substring("## ".length());
+            } else if (line.startsWith("    ")) {
+                commands.add(new Command(section, line.strip()));
+            }
+        }
+        return commands;
+    }
+
+    /** As a shell would hand them over, with what stands for something replaced by it. */
+    private String[] words(String command) throws Exception {
+        String typed = command.replaceFirst("^\\./dedup ", "")
+                .replace("\"$PWD/.dedup", system.dedup.data().toString())
+                .replace("\"", "")
+                .replace("streams/view-events.yaml", streamFile.toString())
+                .replace("job/target/deduplication-job.jar", jar.toString());
+        if (typed.contains("JOB_ID")) {
+            String list = system.succeed("flink", "list");
+            Matcher id = JOB_ID.matcher(list);
+            assertThat(id.find()).as(list).isTrue();
+            typed = typed.replace("JOB_ID", id.group());
+        }
+        if (typed.contains("SAVEPOINT")) {
+            typed = typed.replace("SAVEPOINT", savepoint);
+        }
+        return typed.split(" ");
+    }
+}

@@ -1,0 +1,286 @@
+package io.github.eventdedup.local;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.github.eventdedup.servers.PostgresServer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.serialization.StringDeserializer;
+
+/**
+ * A whole system by its own command, with clients that remember what it has acknowledged. Whatever it started is gone when
+ * it is closed.
+ */
+final class RunningSystem implements AutoCloseable {
+
+    static final Duration STORED_WITHIN = Duration.ofSeconds(60);
+    static final Duration RECOVERED_WITHIN = Duration.ofMinutes(3);
+
+    private static final String STREAM = "view-events";
+    private static final int EVENTS_BEFORE_AND_AFTER = 50;
+
+    final DedupCommand dedup;
+    final Clients clients;
+    final FlinkRest flink;
+
+    /** Of every event that was answered 202, however often. */
+    private final Set<String> acknowledged = ConcurrentHashMap.newKeySet();
+
+    RunningSystem(Path data) throws Exception {
+        dedup = DedupCommand.in(data);
+        clients = new Clients(dedup.layout().ingestPort());
+        flink = new FlinkRest(dedup.layout().flinkPort());
+        try {
+            succeed("up", "--detach");
+        } catch (Throwable e) {
+            close();
+            throw e;
+        }
+    }
+
+    /** Also after a failure: whatever was started must be gone. */
+    @Override
+    public void close() throws Exception {
+        clients.close();
+        DedupCommand.Result result = dedup.call("down");
+        List<ProcessHandle> left = dedup.processes();
+        left.forEach(ProcessHandle::destroyForcibly);
+        assertThat(result.status()).as(result.output()).isZero();
+        assertThat(left).isEmpty();
+        assertThat(dedup.layoutPorts()).allMatch(DedupCommand::isFree);
+    }
+
+    interface Trouble {
+        void run() throws Exception;
+    }
+
+    /**
+     * Posts events before, during and after something, those of before again after it, all of them until they are
+     * acknowledged and some twice; then compares every acknowledged event with the table, and every count with the others.
+     *
+     * @param session makes the events different from those of other calls
+     */
+    void assertNothingIsLostWhile(String session, Trouble trouble) throws Exception {
+        List<String> before = events(session + "-before");
+        post(before);
+        awaitStored();
+
+        List<String> sample = Clients.sample();
+        AtomicBoolean done = new AtomicBoolean();
+        List<Future<?>> running = new ArrayList<>();
+        for (int i = 0; i < 8; i++) {
+            int client = i;
+            running.add(clients.run(() -> {
+                for (int n = 0; !done.get(); n++) {
+                    String event =
+                            Clients.withSession(sample.get(n % sample.size()), session + "-during-" + client + "-" + n);
+                    post(List.of(event));
+                    if (n % 2 == 0) {
+                        post(List.of(event));
+                    }
+                    Thread.sleep(20);
+                }
+                return null;
+            }));
+        }
+        try {
+            trouble.run();
+        } finally {
+            done.set(true);
+        }
+        for (Future<?> client : running) {
+            client.get(1, TimeUnit.MINUTES);
+        }
+
+        post(before);
+        post(events(session + "-after"));
+        post(before);
+        awaitStored();
+    }
+
+    /** Events that nobody has posted yet. */
+    private static List<String> events(String session) throws Exception {
+        List<String> sample = Clients.sample();
+        List<String> events = new ArrayList<>();
+        for (int i = 0; i < EVENTS_BEFORE_AND_AFTER; i++) {
+            events.add(Clients.withSession(sample.get(i), session + "-" + i));
+        }
+        return events;
+    }
+
+    private void post(List<String> events) throws InterruptedException {
+        for (String event : events) {
+            acknowledged.add(clients.postUntilAccepted(event));
+        }
+    }
+
+    /** For events that a test posts by itself. */
+    void acknowledged(Clients.Answer answer) {
+        assertThat(answer.status()).as(answer.toString()).isEqualTo(202);
+        acknowledged.add(answer.body().path("fingerprint").asText());
+    }
+
+    /** Waits until every acknowledged event is in the table, once, with nothing else, and all counts agree. */
+    void awaitStored() {
+        await().atMost(RECOVERED_WITHIN).untilAsserted(() -> {
+            assertThat(query("SELECT encode(fingerprint, 'hex') FROM view_events"))
+                    .hasSameElementsAs(acknowledged);
+            assertThat(query("SELECT sum(escapes) FROM view_events")).containsExactly("0");
+            long rows = Long.parseLong(query("SELECT count(*) FROM view_events").get(0));
+            JsonNode job = status().path("jobs").get(0);
+            assertThat(job.path("unique").asLong()).as(job.toString()).isEqualTo(rows);
+            assertThat(job.path("deadLettered").asLong(-1)).as(job.toString()).isZero();
+            assertThat(job.path("received").asLong()).as(job.toString()).isEqualTo(positions(STREAM));
+            assertThat(job.path("received").asLong())
+                    .as(job.toString())
+                    .isEqualTo(rows + job.path("duplicate").asLong());
+            // Written at least once: counted by the position that each is keyed with.
+            assertThat(job.path("duplicate").asLong())
+                    .as(job.toString())
+                    .isEqualTo(keys(STREAM + ".duplicates").size());
+        });
+    }
+
+    private static Set<String> missing(Set<String> from, Set<String> in) {
+        Set<String> missing = new HashSet<>(from);
+        missing.removeAll(in);
+        return missing;
+    }
+
+    /** How many records a topic has had. */
+    private long positions(String topic) {
+        try (KafkaConsumer<String, String> consumer = consumer()) {
+            return consumer.endOffsets(partitions(consumer, topic)).values().stream()
+                    .mapToLong(Long::longValue)
+                    .sum();
+        }
+    }
+
+    private Set<String> keys(String topic) {
+        Set<String> keys = new HashSet<>();
+        try (KafkaConsumer<String, String> consumer = consumer()) {
+            List<TopicPartition> partitions = partitions(consumer, topic);
+            consumer.assign(partitions);
+            consumer.seekToBeginning(partitions);
+            Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
+            while (partitions.stream().anyMatch(partition -> consumer.position(partition) < ends.get(partition))) {
+                consumer.poll(Duration.ofSeconds(1)).forEach(record -> keys.add(record.key()));
+            }
+        }
+        return keys;
+    }
+
+    private static List<TopicPartition> partitions(KafkaConsumer<String, String> consumer, String topic) {
+        return consumer.partitionsFor(topic).stream()
+                .map(partition -> new TopicPartition(topic, partition.partition()))
+                .toList();
+    }
+
+    private KafkaConsumer<String, String> consumer() {
+        return new KafkaConsumer<>(
+                Map.of("bootstrap.servers", dedup.layout().kafkaBootstrapServers()),
+                new StringDeserializer(),
+                new StringDeserializer());
+    }
+
+    void kill(String... names) throws Exception {
+        RunState runState = new RunState(dedup.layout().run());
+        List<ProcessHandle> victims = new ArrayList<>();
+        for (String name : names) {
+            victims.add(runState.process(name).orElseThrow());
+        }
+        victims.forEach(ProcessHandle::destroyForcibly);
+        for (ProcessHandle victim : victims) {
+            victim.onExit().get(10, TimeUnit.SECONDS);
+        }
+    }
+
+    String succeed(String... arguments) throws Exception {
+        DedupCommand.Result result = dedup.call(arguments);
+        assertThat(result.status())
+                .as(String.join(" ", arguments) + System.lineSeparator() + result.output() + logs())
+                .isZero();
+        return result.output();
+    }
+
+    /** The folder is gone when somebody reads the report: the end of each log belongs into it. */
+    private String logs() throws Exception {
+        StringBuilder text = new StringBuilder();
+        Path logs = dedup.layout().log("any").getParent();
+        if (Files.exists(logs)) {
+            try (var files = Files.list(logs)) {
+                for (Path file : files.sorted().toList()) {
+                    List<String> lines = Files.readString(file, StandardCharsets.UTF_8)
+                            .lines()
+                            .toList();
+                    text.append(System.lineSeparator()).append("== ").append(file.getFileName());
+                    lines.subList(Math.max(0, lines.size() - 30), lines.size())
+                            .forEach(line -> text.append(System.lineSeparator()).append(line));
+                }
+            }
+        }
+        return text.toString();
+    }
+
+    JsonNode status() throws Exception {
+        DedupCommand.Result result = dedup.call("status", "--json");
+        assertThat(result.status()).as(result.output()).isZero();
+        return new ObjectMapper().readTree(result.output());
+    }
+
+    void awaitAllUp() {
+        await().atMost(RECOVERED_WITHIN).pollDelay(Duration.ofSeconds(1)).untilAsserted(() -> {
+            JsonNode status = status();
+            assertThat(status.path("processes"))
+                    .as(status.toString())
+                    .allMatch(process -> process.path("health").asText().equals("up"));
+            assertThat(status.path("jobs").get(0).path("state").asText()).isEqualTo("RUNNING");
+        });
+    }
+
+    /** The first column. */
+    List<String> query(String sql) throws SQLException {
+        try (Connection connection = connect();
+                Statement statement = connection.createStatement();
+                ResultSet result = statement.executeQuery(sql)) {
+            List<String> values = new ArrayList<>();
+            while (result.next()) {
+                values.add(result.getString(1));
+            }
+            return values;
+        }
+    }
+
+    void execute(String sql) throws SQLException {
+        try (Connection connection = connect();
+                Statement statement = connection.createStatement()) {
+            statement.execute(sql);
+        }
+    }
+
+    private Connection connect() throws SQLException {
+        return DriverManager.getConnection(
+                dedup.layout().postgres().jdbcUrl(), PostgresServer.USER, PostgresServer.PASSWORD);
+    }
+}
