@@ -168,6 +168,9 @@ class ComposeTest {
                 .filter(line -> !line.isBlank() && !line.startsWith("#"))
                 .forEach(line -> example.put(line.split("=", 2)[0], line.split("=", 2)[1]));
 
+        assertThat(compose.toString())
+                .as("every variable in braces, with a default or a message")
+                .doesNotContainPattern("(?<!\\$)\\$(\\w|\\{\\w+})");
         assertThat(example.keySet()).isEqualTo(used.keySet());
         example.forEach((name, value) -> assertThat(used.get(name))
                 .as(name)
