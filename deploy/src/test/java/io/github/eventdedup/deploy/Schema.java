@@ -52,6 +52,9 @@ final class Schema {
             errors.add(path + " is not known");
             return;
         }
+        if (schema.path("x-kubernetes-preserve-unknown-fields").asBoolean()) {
+            return;
+        }
         if (schema.path("x-kubernetes-int-or-string").asBoolean()) {
             if (!value.isIntegralNumber() && !value.isTextual()) {
                 errors.add(path + " must be an integer or a string");
@@ -75,9 +78,6 @@ final class Schema {
                 if (!value.has(required.asText())) {
                     errors.add(path + "." + required.asText() + " is missing");
                 }
-            }
-            if (schema.path("x-kubernetes-preserve-unknown-fields").asBoolean()) {
-                return;
             }
             for (var field : value.properties()) {
                 JsonNode known = schema.path("properties").path(field.getKey());
