@@ -72,7 +72,7 @@ class KubernetesTest {
     /** Settings of the local cluster that are about its one machine: addresses, sizes, how sure an answer is in time. */
     private static final Pattern OF_THE_MACHINE =
             Pattern.compile("(jobmanager|taskmanager)\\.(bind-host|host|rpc|memory)(\\..*)?"
-                    + "|(rest|heartbeat|high-availability)\\..*"
+                    + "|(rest|heartbeat|high-availability|zookeeper)\\..*|state\\.backend\\.rocksdb\\.memory\\..*"
                     + "|taskmanager\\.numberOfTaskSlots|parallelism\\.default");
 
     /** Settings that only a cluster on Kubernetes has, or has otherwise. */
