@@ -4,14 +4,20 @@ import io.github.eventdedup.job.JobSettings.Start;
 import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.ExecutionException;
+import org.apache.flink.client.deployment.StandaloneClusterId;
+import org.apache.flink.client.deployment.executors.RemoteExecutor;
+import org.apache.flink.client.program.rest.RestClusterClient;
 import org.apache.flink.configuration.CheckpointingOptions;
 import org.apache.flink.configuration.Configuration;
+import org.apache.flink.configuration.DeploymentOptions;
 import org.apache.flink.configuration.HighAvailabilityOptions;
 import org.apache.flink.configuration.PipelineOptionsInternal;
 import org.apache.flink.configuration.ReadableConfig;
 import org.apache.flink.configuration.StateRecoveryOptions;
 import org.apache.flink.core.execution.RecoveryClaimMode;
 import org.apache.flink.core.fs.Path;
+import org.apache.flink.runtime.client.JobStatusMessage;
 
 /** Decides with what state a job starts. Starting empty is a decision, never an accident. */
 final class StartingPoint {
@@ -28,6 +34,7 @@ final class StartingPoint {
     static Configuration of(ReadableConfig flink, StateIdentity identity, Start start) throws InvalidSettingsException {
         Configuration addition = new Configuration();
         Optional<String> named = flink.getOptional(StateRecoveryOptions.SAVEPOINT_PATH);
+        requireNotRunning(flink, identity.stream());
         try {
             if (isRecovery(flink)) {
                 return addition;
@@ -63,6 +70,33 @@ final class StartingPoint {
             throw refused(named.map(path -> "cannot read the state at " + path + " (" + e.getMessage()
                             + "): give the path that `flink stop` or `flink savepoint` has printed")
                     .orElseGet(() -> e.getMessage() + ": move it away, or name the state to restore with -s PATH"));
+        }
+    }
+
+    /**
+     * Two jobs of one stream would decide every event twice. Asked where somebody submits to a session cluster; what submits
+     * inside a JobManager knows what it does.
+     */
+    private static void requireNotRunning(ReadableConfig flink, String stream) throws InvalidSettingsException {
+        if (!flink.getOptional(DeploymentOptions.TARGET).equals(Optional.of(RemoteExecutor.NAME))) {
+            return;
+        }
+        try (RestClusterClient<StandaloneClusterId> cluster =
+                new RestClusterClient<>(Configuration.fromMap(flink.toMap()), StandaloneClusterId.getInstance())) {
+            for (JobStatusMessage job : cluster.listJobs().get()) {
+                if (job.getJobName().equals(stream) && !job.getJobState().isGloballyTerminalState()) {
+                    throw refused("stream '" + stream + "' has a job already, " + job.getJobId()
+                            + ": stop it first, with `flink stop " + job.getJobId() + "`");
+                }
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw refused("interrupted while asking the cluster for its jobs");
+        } catch (InvalidSettingsException e) {
+            throw e;
+        } catch (Exception e) {
+            Throwable cause = e instanceof ExecutionException ? e.getCause() : e;
+            throw refused("the Flink cluster does not say which jobs it has: " + cause.getMessage());
         }
     }
 

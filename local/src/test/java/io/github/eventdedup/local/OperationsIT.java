@@ -89,6 +89,10 @@ class OperationsIT {
     @Order(3)
     void refusesToStartWithoutTheStateThatIsThere() throws Exception {
         system.assertNothingIsLostWhile("resume", () -> {
+            assertThat(fail("Start without state", "--fresh").lines().limit(2))
+                    .last()
+                    .asString()
+                    .contains("has a job already, " + job().id(), "flink stop");
             stop();
 
             String refusal = fail("Start without state", "view-events.yaml");
