@@ -5,9 +5,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import java.nio.file.FileSystem;
+import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -145,8 +146,10 @@ class OperationsIT {
             String before = savepoint;
             jar = directory.resolve("deduplication-job-2.jar");
             Files.copy(released, jar);
-            // Another file: it goes through upload, blob store and class loading as a new version does.
-            Files.write(jar, new byte[0], StandardOpenOption.APPEND);
+            // Other contents, so that Flink distributes and loads it as what it is, another version.
+            try (FileSystem contents = FileSystems.newFileSystem(jar)) {
+                Files.writeString(contents.getPath("META-INF", "version"), "2");
+            }
             run("Roll out a new jar, and roll back", "-s SAVEPOINT");
 
             // Back to before the new one: what it did is done again.
