@@ -4,6 +4,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AdminClientConfig;
 
 /**
  * The systems around the job, as its environment names them.
@@ -14,6 +16,7 @@ import java.util.TreeSet;
 record Neighbours(String kafkaBootstrapServers, PostgresLogin postgres) {
 
     private static final String KAFKA = "DEDUP_KAFKA_BOOTSTRAP_SERVERS";
+    private static final int KAFKA_TIMEOUT_MILLIS = 15_000;
     private static final String URL = "DEDUP_POSTGRES_URL";
     private static final String USER = "DEDUP_POSTGRES_USER";
     private static final Set<String> KNOWN =
@@ -41,5 +44,23 @@ record Neighbours(String kafkaBootstrapServers, PostgresLogin postgres) {
         return new Neighbours(
                 environment.getOrDefault(KAFKA, "127.0.0.1:9092"),
                 new PostgresLogin(url, environment.getOrDefault(USER, "dedup")));
+    }
+
+    /**
+     * Kafka's administration, which gives up while somebody still waits: by itself it would try for a minute.
+     *
+     * @throws org.apache.kafka.common.KafkaException where the addresses cannot be used
+     */
+    Admin kafka() {
+        return Admin.create(Map.of(
+                AdminClientConfig.BOOTSTRAP_SERVERS_CONFIG, kafkaBootstrapServers,
+                AdminClientConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, KAFKA_TIMEOUT_MILLIS,
+                AdminClientConfig.REQUEST_TIMEOUT_MS_CONFIG, KAFKA_TIMEOUT_MILLIS));
+    }
+
+    /** What to say where {@link #kafka} could not be created, or got no answer. */
+    String kafkaDoesNotAnswer(Throwable reason) {
+        return "Kafka at " + kafkaBootstrapServers + " does not answer: start it, or set " + KAFKA + " ("
+                + reason.getMessage() + ")";
     }
 }

@@ -41,6 +41,13 @@ record PostgresLogin(String url, String user) implements Serializable {
         return connection;
     }
 
+    /** What to say where {@link #connect} did not work. */
+    String cannotBeUsed(Exception reason) {
+        return "Postgres at " + url + " cannot be used as user '" + user
+                + "': start it, or correct DEDUP_POSTGRES_URL, DEDUP_POSTGRES_USER or " + PASSWORD.variable() + " ("
+                + reason.getMessage() + ")";
+    }
+
     /** Lets go of the driver, which registers itself with the JVM and would keep the job's class loader alive for ever. */
     static void releaseDriver() {
         try {

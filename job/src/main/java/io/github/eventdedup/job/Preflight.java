@@ -14,22 +14,15 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 import org.apache.kafka.clients.admin.Admin;
-import org.apache.kafka.clients.admin.AdminClientConfig;
 import org.apache.kafka.clients.admin.Config;
+import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.config.TopicConfig;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 
 /** Looks, before the job is submitted, for what would only fail once it runs. Each finding is a line that says what to do. */
 final class Preflight {
-
-    private static final int API_TIMEOUT_SECONDS = 15;
-
-    /** Longer, so that it is Kafka's client that gives up and says why. */
-    private static final int TIMEOUT_SECONDS = 2 * API_TIMEOUT_SECONDS;
 
     /** What headers and framing add to a record that becomes a dead letter. */
     private static final int DEAD_LETTER_OVERHEAD_BYTES = 64 * 1024;
@@ -58,14 +51,7 @@ final class Preflight {
     }
 
     private void checkKafka() {
-        Map<String, Object> properties = Map.of(
-                AdminClientConfig.BOOTSTRAP_SERVERS_CONFIG,
-                neighbours.kafkaBootstrapServers(),
-                AdminClientConfig.DEFAULT_API_TIMEOUT_MS_CONFIG,
-                API_TIMEOUT_SECONDS * 1000,
-                AdminClientConfig.REQUEST_TIMEOUT_MS_CONFIG,
-                API_TIMEOUT_SECONDS * 1000);
-        try (Admin admin = Admin.create(properties)) {
+        try (Admin admin = neighbours.kafka()) {
             Map<String, Config> topics = new LinkedHashMap<>();
             for (String topic : List.of(stream.stream(), stream.duplicatesTopic(), stream.deadLettersTopic())) {
                 Config config = config(admin, topic);
@@ -78,27 +64,23 @@ final class Preflight {
             if (topics.size() == 3) {
                 checkTopics(topics);
             }
-        } catch (ExecutionException | TimeoutException e) {
-            Throwable cause = e instanceof ExecutionException ? e.getCause() : e;
-            findings.add("Kafka at " + neighbours.kafkaBootstrapServers()
-                    + " does not answer: start it, or set DEDUP_KAFKA_BOOTSTRAP_SERVERS (" + cause.getMessage() + ")");
+        } catch (ExecutionException e) {
+            findings.add(neighbours.kafkaDoesNotAnswer(e.getCause()));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             findings.add("interrupted while asking Kafka");
-        } catch (org.apache.kafka.common.KafkaException e) {
-            Throwable cause = e.getCause() == null ? e : e.getCause();
-            findings.add("DEDUP_KAFKA_BOOTSTRAP_SERVERS: " + cause.getMessage());
+        } catch (KafkaException e) {
+            findings.add(neighbours.kafkaDoesNotAnswer(e.getCause() == null ? e : e.getCause()));
         }
     }
 
-    private static Config config(Admin admin, String topic)
-            throws ExecutionException, InterruptedException, TimeoutException {
+    private static Config config(Admin admin, String topic) throws ExecutionException, InterruptedException {
         ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
         try {
             return admin.describeConfigs(Set.of(resource))
                     .values()
                     .get(resource)
-                    .get(TIMEOUT_SECONDS, TimeUnit.SECONDS);
+                    .get();
         } catch (ExecutionException e) {
             if (e.getCause() instanceof UnknownTopicOrPartitionException) {
                 return null;
@@ -136,10 +118,7 @@ final class Preflight {
             checkDurability(connection);
             checkTable(connection);
         } catch (SQLException e) {
-            findings.add("Postgres at " + neighbours.postgres().url() + " cannot be used as user '"
-                    + neighbours.postgres().user()
-                    + "': start it, or correct DEDUP_POSTGRES_URL, DEDUP_POSTGRES_USER or "
-                    + PostgresLogin.PASSWORD.variable() + " (" + e.getMessage() + ")");
+            findings.add(neighbours.postgres().cannotBeUsed(e));
         } catch (RuntimeException e) {
             findings.add(e.getMessage());
         }

@@ -57,11 +57,12 @@ record SavedState(String path, Instant written, StateIdentity identity) {
             Optional<StateIdentity> identity;
             try {
                 identity = identity(path);
-            } catch (FileNotFoundException e) {
-                // A running job has deleted it since.
-                continue;
             } catch (IOException e) {
-                throw new IOException("cannot read the state in " + path + " (" + e.getMessage() + ")", e);
+                if (!file.getPath().getFileSystem().exists(file.getPath())) {
+                    // A running job has deleted it since.
+                    continue;
+                }
+                throw new IOException("cannot read the state in " + path + " (" + e + ")", e);
             }
             if (identity.isPresent() && identity.get().stream().equals(stream)) {
                 return Optional.of(
@@ -73,16 +74,7 @@ record SavedState(String path, Instant written, StateIdentity identity) {
 
     private static void collect(FileSystem files, Path directory, int depth, List<FileStatus> found)
             throws IOException {
-        FileStatus[] children;
-        try {
-            children = files.listStatus(directory);
-        } catch (FileNotFoundException e) {
-            return;
-        }
-        if (children == null) {
-            return;
-        }
-        for (FileStatus child : children) {
+        for (FileStatus child : children(files, directory)) {
             String name = child.getPath().getName();
             if (child.isDir()) {
                 if (depth > 0 && !DATA.contains(name)) {
@@ -92,6 +84,25 @@ record SavedState(String path, Instant written, StateIdentity identity) {
                 found.add(child);
             }
         }
+    }
+
+    /** What is in a directory: nothing where it is not there itself. */
+    private static FileStatus[] children(FileSystem files, Path directory) throws IOException {
+        // The listing fails as a whole where a child goes meanwhile, as the checkpoints of a running job do.
+        for (int attempt = 0; attempt < 10; attempt++) {
+            try {
+                FileStatus[] children = files.listStatus(directory);
+                if (children != null) {
+                    return children;
+                }
+            } catch (FileNotFoundException e) {
+                // The directory or a child of it: asked next.
+            }
+            if (!files.exists(directory)) {
+                return new FileStatus[0];
+            }
+        }
+        throw new IOException("cannot list the directory " + directory);
     }
 
     /**
@@ -112,6 +123,9 @@ record SavedState(String path, Instant written, StateIdentity identity) {
                 }
             }
             return Optional.empty();
+        } catch (RuntimeException e) {
+            // What Flink's readers make of bytes that are no metadata.
+            throw new IOException(e.getMessage(), e);
         }
     }
 }

@@ -28,64 +28,77 @@ public final class Setup {
     public static void main(String[] arguments) {
         try {
             run(List.of(arguments), System.getenv());
-        } catch (InvalidSettingsException | InvalidStreamDefinitionException e) {
+        } catch (InvalidSettingsException e) {
             System.err.println(e.getMessage());
             System.exit(1);
         }
     }
 
-    private static void run(List<String> arguments, Map<String, String> environment)
-            throws InvalidSettingsException, InvalidStreamDefinitionException {
+    static void run(List<String> arguments, Map<String, String> environment) throws InvalidSettingsException {
         List<String> errors = new ArrayList<>();
-        if (arguments.size() != 4
-                || !arguments.get(0).equals("--streams")
-                || !arguments.get(2).equals("--sql")) {
+        List<StreamDefinition> streams = new ArrayList<>();
+        List<Path> schema = List.of();
+        if (arguments.size() == 4
+                && arguments.get(0).equals("--streams")
+                && arguments.get(2).equals("--sql")) {
+            for (Path file : files("--streams", Path.of(arguments.get(1)), ".yaml", errors)) {
+                read(file, streams, errors);
+            }
+            schema = files("--sql", Path.of(arguments.get(3)), ".sql", errors);
+        } else {
             errors.add("arguments: give --streams DIR --sql DIR, as in --streams streams --sql sql/postgres");
         }
         Neighbours neighbours = Neighbours.of(environment, errors);
+        refuseWith(errors);
+        Topics.create(neighbours, streams, errors);
+        applySchema(schema, neighbours.postgres(), errors);
+        refuseWith(errors);
+    }
+
+    private static void refuseWith(List<String> errors) throws InvalidSettingsException {
         if (!errors.isEmpty()) {
             throw new InvalidSettingsException(errors);
         }
-        List<StreamDefinition> streams = new ArrayList<>();
-        for (Path file : files("--streams", Path.of(arguments.get(1)), ".yaml")) {
-            try {
-                streams.add(StreamDefinition.read(file));
-            } catch (IOException e) {
-                errors.add("--streams: cannot read " + file + " (" + e + ")");
-            }
-        }
-        for (StreamDefinition stream : streams) {
-            Topics.create(neighbours.kafkaBootstrapServers(), stream, errors);
-        }
-        applySchema(files("--sql", Path.of(arguments.get(3)), ".sql"), neighbours.postgres(), errors);
-        if (!errors.isEmpty()) {
-            throw new InvalidSettingsException(errors);
+    }
+
+    private static void read(Path file, List<StreamDefinition> streams, List<String> errors) {
+        try {
+            streams.add(StreamDefinition.read(file));
+        } catch (InvalidStreamDefinitionException e) {
+            errors.add(e.getMessage());
+        } catch (IOException e) {
+            errors.add("--streams: cannot read " + file + " (" + e + ")");
         }
     }
 
     /** Every file says "if not exists": all are applied each time, so that a new one comes into an old database. */
     private static void applySchema(List<Path> files, PostgresLogin postgres, List<String> errors) {
-        Path current = null;
         try (Connection connection = postgres.connect();
                 Statement statement = connection.createStatement()) {
             for (Path file : files) {
-                current = file;
-                statement.execute(Files.readString(file));
+                try {
+                    statement.execute(Files.readString(file));
+                } catch (SQLException | IOException e) {
+                    errors.add("--sql: cannot apply " + file + " (" + e.getMessage() + ")");
+                }
             }
-        } catch (SQLException | IOException | IllegalStateException | UncheckedIOException e) {
-            errors.add((current == null ? "cannot use Postgres at " + postgres.url() : "cannot apply " + current) + ": "
-                    + e.getMessage());
+        } catch (SQLException | IllegalStateException | UncheckedIOException e) {
+            errors.add(postgres.cannotBeUsed(e));
         }
     }
 
-    private static List<Path> files(String option, Path directory, String suffix) throws InvalidSettingsException {
-        try (var files = Files.list(directory)) {
-            return files.filter(file -> file.toString().endsWith(suffix))
+    private static List<Path> files(String option, Path directory, String suffix, List<String> errors) {
+        try (var all = Files.list(directory)) {
+            List<Path> files = all.filter(file -> file.toString().endsWith(suffix))
                     .sorted()
                     .toList();
+            if (files.isEmpty()) {
+                errors.add(option + ": no file in the directory " + directory + " ends with " + suffix);
+            }
+            return files;
         } catch (IOException e) {
-            throw new InvalidSettingsException(
-                    List.of(option + ": cannot read the directory " + directory + " (" + e + ")"));
+            errors.add(option + ": cannot read the directory " + directory + " (" + e + ")");
+            return List.of();
         }
     }
 }

@@ -67,7 +67,7 @@ final class StartingPoint {
             }
             return addition;
         } catch (IOException e) {
-            throw refused(named.map(path -> "cannot read the state at " + path + " (" + e.getMessage()
+            throw refused(named.map(path -> "cannot read the state at " + path + " (" + e
                             + "): give the path that `flink stop` or `flink savepoint` has printed")
                     .orElseGet(() -> e.getMessage() + ": move it away, or name the state to restore with -s PATH"));
         }

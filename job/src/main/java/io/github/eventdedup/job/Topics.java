@@ -7,12 +7,12 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
-import org.apache.kafka.clients.admin.AdminClientConfig;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.errors.TimeoutException;
 import org.apache.kafka.common.errors.TopicExistsException;
 
-/** A stream's Kafka topics. */
+/** The Kafka topics of streams. */
 final class Topics {
 
     private static final int RAW_PARTITIONS = 4;
@@ -29,12 +29,18 @@ final class Topics {
     private Topics() {}
 
     /** Creates those that are not there; leaves those that are as they are, for somebody may have changed them. */
-    static void create(String bootstrapServers, StreamDefinition stream, List<String> errors) {
-        try (Admin admin = Admin.create(Map.of(AdminClientConfig.BOOTSTRAP_SERVERS_CONFIG, bootstrapServers))) {
-            for (var created : admin.createTopics(of(stream)).values().entrySet()) {
+    static void create(Neighbours neighbours, List<StreamDefinition> streams, List<String> errors) {
+        List<NewTopic> topics =
+                streams.stream().flatMap(stream -> of(stream).stream()).toList();
+        try (Admin admin = neighbours.kafka()) {
+            for (var created : admin.createTopics(topics).values().entrySet()) {
                 try {
                     created.getValue().get();
                 } catch (ExecutionException e) {
+                    if (e.getCause() instanceof TimeoutException) {
+                        errors.add(neighbours.kafkaDoesNotAnswer(e.getCause()));
+                        return;
+                    }
                     if (!(e.getCause() instanceof TopicExistsException)) {
                         errors.add("cannot create the topic '" + created.getKey() + "': "
                                 + e.getCause().getMessage());
@@ -42,8 +48,7 @@ final class Topics {
                 }
             }
         } catch (KafkaException e) {
-            Throwable cause = e.getCause() == null ? e : e.getCause();
-            errors.add("cannot use Kafka at " + bootstrapServers + ": " + cause.getMessage());
+            errors.add(neighbours.kafkaDoesNotAnswer(e.getCause() == null ? e : e.getCause()));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             errors.add("interrupted while creating topics");

@@ -4,11 +4,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.eventdedup.event.Fingerprint;
 import io.github.eventdedup.event.FingerprintFunction;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Queue;
 import org.apache.flink.api.common.state.ValueStateDescriptor;
 import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.configuration.Configuration;
+import org.apache.flink.configuration.GlobalConfiguration;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
 import org.apache.flink.state.rocksdb.EmbeddedRocksDBStateBackend;
 import org.apache.flink.state.rocksdb.RocksDBKeyedStateBackend;
@@ -19,6 +25,7 @@ import org.apache.flink.streaming.util.KeyedOneInputStreamOperatorTestHarness;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /** The operator with the state backend it runs with: RocksDB. */
 class DeduplicateTest {
@@ -111,6 +118,39 @@ class DeduplicateTest {
         assertThat(backend().numKeyValueStateEntries()).isZero();
     }
 
+    /** Otherwise files to which nothing is written would keep what has expired for 30 days. */
+    @Test
+    void rocksDbCompactsEveryFileWithinADay(@TempDir Path directory) throws Exception {
+        EmbeddedRocksDBStateBackend rocksDb = new EmbeddedRocksDBStateBackend();
+        rocksDb.setDbStoragePath(directory.toString());
+        Configuration flink = GlobalConfiguration.loadConfiguration(
+                Fixtures.file("flink-conf").toString());
+        // Memory for the whole TaskManager is nothing that a harness has.
+        flink.removeKey("state.backend.rocksdb.memory.fixed-per-tm");
+        harness.close();
+        harness = harness(rocksDb.configure(flink, getClass().getClassLoader()));
+        harness.open();
+
+        assertThat(rocksDbOptions(directory, "first-seen"))
+                .contains(
+                        "periodic_compaction_seconds=86400", "compaction_filter_factory=FlinkCompactionFilterFactory");
+    }
+
+    /** What RocksDB itself writes down when a column family is there. */
+    private static List<String> rocksDbOptions(Path directory, String columnFamily) throws IOException {
+        try (var files = Files.walk(directory)) {
+            Path newest = files.filter(file -> file.getFileName().toString().startsWith("OPTIONS-"))
+                    .max(Comparator.comparing(file -> file.getFileName().toString()))
+                    .orElseThrow();
+            return Files.readAllLines(newest).stream()
+                    .map(String::strip)
+                    .dropWhile(line -> !line.equals("[CFOptions \"" + columnFamily + "\"]"))
+                    .skip(1)
+                    .takeWhile(line -> !line.startsWith("["))
+                    .toList();
+        }
+    }
+
     @Test
     void memoryAndCountsComeBackWithASnapshot() throws Exception {
         process(event("a", 1, START), event("a", 2, START), event("b", 3, START));
@@ -129,12 +169,17 @@ class DeduplicateTest {
         assertThat(count("duplicate")).isEqualTo(2);
     }
 
-    private KeyedOneInputStreamOperatorTestHarness<Fingerprint, IdentifiedEvent, IdentifiedEvent> harness()
+    private static KeyedOneInputStreamOperatorTestHarness<Fingerprint, IdentifiedEvent, IdentifiedEvent> harness()
             throws Exception {
+        return harness(new EmbeddedRocksDBStateBackend());
+    }
+
+    private static KeyedOneInputStreamOperatorTestHarness<Fingerprint, IdentifiedEvent, IdentifiedEvent> harness(
+            EmbeddedRocksDBStateBackend backend) throws Exception {
         var operator = new KeyedProcessOperator<>(new Deduplicate(Fixtures.viewEvents()));
         var created = new KeyedOneInputStreamOperatorTestHarness<>(
                 operator, IdentifiedEvent::fingerprint, ImmutableType.FINGERPRINT);
-        created.setStateBackend(new EmbeddedRocksDBStateBackend());
+        created.setStateBackend(backend);
         return created;
     }
 

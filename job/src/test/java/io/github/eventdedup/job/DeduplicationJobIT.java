@@ -7,8 +7,7 @@ import static org.awaitility.Awaitility.await;
 import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.event.InvalidEventException;
 import io.github.eventdedup.event.StreamDefinition;
-import io.github.eventdedup.servers.KafkaServer;
-import io.github.eventdedup.servers.PostgresServer;
+import io.github.eventdedup.job.JobMetrics.Counts;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -21,7 +20,6 @@ import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
-import java.util.stream.IntStream;
 import org.apache.flink.api.common.JobID;
 import org.apache.flink.api.common.JobStatus;
 import org.apache.flink.runtime.minicluster.MiniCluster;
@@ -45,14 +43,12 @@ import org.junit.jupiter.api.io.TempDir;
 class DeduplicationJobIT {
 
     private static final Duration PATIENCE = Duration.ofMinutes(2);
-    private static final int PARTITIONS = 4;
     private static final int DISTINCT_SAMPLES = 152;
 
     @TempDir
     private static Path directory;
 
-    private static KafkaServer kafka;
-    private static PostgresServer postgres;
+    private static Servers servers;
     private static PostgresLogin login;
     private static MiniCluster flink;
 
@@ -65,18 +61,15 @@ class DeduplicationJobIT {
 
     @BeforeAll
     static void startServers() throws Exception {
-        kafka = new KafkaServer(directory.resolve("kafka"), Fixtures.freePort());
-        kafka.start();
-        postgres = new PostgresServer(directory.resolve("postgres"), Fixtures.freePort());
-        postgres.start();
-        login = new PostgresLogin(postgres.jdbcUrl(), PostgresServer.USER);
+        servers = Servers.start(directory);
+        login = servers.login();
         flink = Fixtures.flink(directory.resolve("checkpoints"), "500ms");
         flink.start();
     }
 
     @AfterAll
     static void stopServers() throws Exception {
-        IOUtils.closeAll(flink, postgres, kafka);
+        IOUtils.closeAll(flink, servers);
     }
 
     @BeforeEach
@@ -91,20 +84,19 @@ class DeduplicationJobIT {
         reader = new EventReader(stream);
         Fixtures.execute(login, "DROP TABLE IF EXISTS view_events");
         Fixtures.createTable(login);
-        Fixtures.createTopics(kafka.bootstrapServers(), stream, PARTITIONS);
+        Fixtures.createTopics(servers.neighbours(), stream);
         producer = new KafkaProducer<>(
                 Map.of(
                         "bootstrap.servers",
-                        kafka.bootstrapServers(),
+                        servers.kafka().bootstrapServers(),
                         "max.request.size",
                         32 << 20,
                         "compression.type",
                         "gzip"),
                 new ByteArraySerializer(),
                 new ByteArraySerializer());
-        Neighbours neighbours = new Neighbours(kafka.bootstrapServers(), login);
-        Preflight.check(stream, neighbours);
-        job = Fixtures.submit(flink, stream, neighbours);
+        Preflight.check(stream, servers.neighbours());
+        job = Fixtures.submit(flink, stream, servers.neighbours());
         metrics = new JobMetrics(flink, job, stream.stream());
     }
 
@@ -178,7 +170,7 @@ class DeduplicationJobIT {
     @Test
     void aTaskManagerThatDiesChangesNothing() throws Exception {
         sendTwiceShuffled();
-        await().atMost(PATIENCE).until(() -> counts().unique() > 0);
+        await().atMost(PATIENCE).until(() -> metrics.counts().unique() > 0);
         flink.terminateTaskManager(0).get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
         sendTwiceShuffled();
         flink.startTaskManager();
@@ -194,11 +186,11 @@ class DeduplicationJobIT {
                 send(Fixtures.viewEvent("user" + round + "-" + i, "watch"));
             }
             if (round == 1) {
-                postgres.kill();
+                servers.postgres().kill();
             }
         }
         producer.flush();
-        postgres.start();
+        servers.postgres().start();
 
         awaitCounts(new Counts(1500, 1500, 0, 0, 0, 0));
         assertThat(metrics.restarts())
@@ -210,16 +202,13 @@ class DeduplicationJobIT {
     void kafkaKilledAndBackLosesNothing() throws Exception {
         sendTwiceShuffled();
         producer.flush();
-        await().atMost(PATIENCE).until(() -> counts().received() > 0);
-        kafka.kill();
-        kafka.start();
+        await().atMost(PATIENCE).until(() -> metrics.counts().received() > 0);
+        servers.kafka().kill();
+        servers.kafka().start();
         sendTwiceShuffled();
 
         awaitCounts(new Counts(800, DISTINCT_SAMPLES, 800 - DISTINCT_SAMPLES, 0, 0, 0));
     }
-
-    /** What the metrics say. A refused event was decided unique before the database refused it. */
-    private record Counts(long received, long unique, long duplicate, long deadLettered, long refused, long escapes) {}
 
     /** Waits until the job has counted this, and compares it with every place that events end in. */
     private void awaitCounts(Counts expected) throws Exception {
@@ -227,7 +216,8 @@ class DeduplicationJobIT {
             record.get();
         }
         assertThat(recordsInRawTopic()).isEqualTo(expected.received());
-        await().atMost(PATIENCE).untilAsserted(() -> assertThat(counts()).isEqualTo(expected));
+        await().atMost(PATIENCE)
+                .untilAsserted(() -> assertThat(metrics.counts()).isEqualTo(expected));
         await().atMost(PATIENCE).untilAsserted(() -> {
             assertThat(Fixtures.row(login, "SELECT count(*), coalesce(sum(escapes), 0) FROM view_events"))
                     .containsExactly(Long.toString(expected.unique() - expected.refused()), "0");
@@ -240,16 +230,6 @@ class DeduplicationJobIT {
                         + expected.duplicate()
                         + expected.deadLettered()
                         + expected.refused());
-    }
-
-    private Counts counts() {
-        return new Counts(
-                metrics.count("received"),
-                metrics.count("unique"),
-                metrics.count("duplicate"),
-                metrics.count("deadLettered"),
-                metrics.count("refused"),
-                metrics.count("escapes"));
     }
 
     private void sendTwiceShuffled() throws Exception {
@@ -274,10 +254,7 @@ class DeduplicationJobIT {
 
     private long recordsInRawTopic() {
         try (KafkaConsumer<byte[], byte[]> consumer = consumer()) {
-            List<TopicPartition> partitions = IntStream.range(0, PARTITIONS)
-                    .mapToObj(partition -> new TopicPartition(stream.stream(), partition))
-                    .toList();
-            return consumer.endOffsets(partitions).values().stream()
+            return consumer.endOffsets(partitions(consumer, stream.stream())).values().stream()
                     .mapToLong(Long::longValue)
                     .sum();
         }
@@ -287,11 +264,10 @@ class DeduplicationJobIT {
     private Map<String, ConsumerRecord<byte[], byte[]>> read(String topic) {
         Map<String, ConsumerRecord<byte[], byte[]>> records = new HashMap<>();
         try (KafkaConsumer<byte[], byte[]> consumer = consumer()) {
-            TopicPartition partition = new TopicPartition(topic, 0);
-            consumer.assign(List.of(partition));
-            consumer.seekToBeginning(List.of(partition));
-            long end = consumer.endOffsets(List.of(partition)).get(partition);
-            while (consumer.position(partition) < end) {
+            Map<TopicPartition, Long> ends = consumer.endOffsets(partitions(consumer, topic));
+            consumer.assign(ends.keySet());
+            consumer.seekToBeginning(ends.keySet());
+            while (ends.entrySet().stream().anyMatch(end -> consumer.position(end.getKey()) < end.getValue())) {
                 consumer.poll(Duration.ofSeconds(1))
                         .forEach(record -> records.put(new String(record.key(), UTF_8), record));
             }
@@ -299,9 +275,15 @@ class DeduplicationJobIT {
         return records;
     }
 
+    private static List<TopicPartition> partitions(KafkaConsumer<?, ?> consumer, String topic) {
+        return consumer.partitionsFor(topic).stream()
+                .map(partition -> new TopicPartition(topic, partition.partition()))
+                .toList();
+    }
+
     private static KafkaConsumer<byte[], byte[]> consumer() {
         return new KafkaConsumer<>(
-                Map.of("bootstrap.servers", kafka.bootstrapServers()),
+                Map.of("bootstrap.servers", servers.kafka().bootstrapServers()),
                 new ByteArrayDeserializer(),
                 new ByteArrayDeserializer());
     }

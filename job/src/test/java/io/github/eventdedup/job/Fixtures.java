@@ -11,6 +11,7 @@ import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -21,8 +22,6 @@ import org.apache.flink.configuration.Configuration;
 import org.apache.flink.runtime.minicluster.MiniCluster;
 import org.apache.flink.runtime.minicluster.MiniClusterConfiguration;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
-import org.apache.kafka.clients.admin.Admin;
-import org.apache.kafka.clients.admin.NewTopic;
 
 /** The project's own stream, schema and sample, for tests and benchmarks. */
 final class Fixtures {
@@ -32,8 +31,34 @@ final class Fixtures {
 
     private Fixtures() {}
 
+    /** A file or directory of the project, wherever the tests run. */
+    static Path file(String path) {
+        return ROOT.resolve(path);
+    }
+
+    /**
+     * The stream of {@link #keptStates}. Name and fields are its state's identity; no clock comes to the end of its window.
+     */
+    static StreamDefinition keptStream() {
+        try {
+            Duration always = Duration.ofDays(100 * 365);
+            List<String> fingerprint = List.of("userId", "content_id", "event_name", "event_datetime", "sid");
+            return new StreamDefinition(
+                    "view-events", fingerprint, always, always, viewEvents().table());
+        } catch (Exception e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    /** The savepoints that {@link StateCompatibilityIT} has taken over time. */
+    static List<Path> keptStates() throws IOException {
+        try (var states = Files.list(file("job/src/test/resources/state"))) {
+            return states.sorted().toList();
+        }
+    }
+
     static Path viewEventsFile() {
-        return ROOT.resolve("streams/view-events.yaml");
+        return file("streams/view-events.yaml");
     }
 
     static StreamDefinition viewEvents() throws Exception {
@@ -42,7 +67,7 @@ final class Fixtures {
 
     /** The sample's 200 lines, which hold 152 different events. */
     static List<String> sampleLines() throws IOException {
-        return Files.readAllLines(ROOT.resolve("event/src/test/resources/view-events.jsonl"));
+        return Files.readAllLines(file("event/src/test/resources/view-events.jsonl"));
     }
 
     static List<SourceRecord> sampleRecords() throws IOException {
@@ -61,7 +86,7 @@ final class Fixtures {
     }
 
     static void createTable(PostgresLogin login) throws IOException, SQLException {
-        execute(login, Files.readString(ROOT.resolve("sql/postgres/001-view-events.sql")));
+        execute(login, Files.readString(file("sql/postgres/001-view-events.sql")));
     }
 
     static void execute(PostgresLogin login, String statements) throws SQLException {
@@ -85,22 +110,13 @@ final class Fixtures {
         }
     }
 
-    /** The topics of a stream, as `./dedup up` makes them. */
-    static void createTopics(String bootstrapServers, StreamDefinition stream, int partitions) throws Exception {
-        try (Admin admin = Admin.create(Map.of("bootstrap.servers", bootstrapServers))) {
-            admin.createTopics(List.of(
-                            topic(stream.stream(), partitions, 4 << 20),
-                            topic(stream.duplicatesTopic(), 1, 5 << 20),
-                            topic(stream.deadLettersTopic(), 1, 5 << 20)))
-                    .all()
-                    .get();
+    /** The topics of a stream, as {@link Setup} makes them. */
+    static void createTopics(Neighbours neighbours, StreamDefinition stream) throws InvalidSettingsException {
+        List<String> errors = new ArrayList<>();
+        Topics.create(neighbours, List.of(stream), errors);
+        if (!errors.isEmpty()) {
+            throw new InvalidSettingsException(errors);
         }
-    }
-
-    private static NewTopic topic(String name, int partitions, int maxBytes) {
-        return new NewTopic(name, partitions, (short) 1)
-                .configs(Map.of(
-                        "message.timestamp.type", "LogAppendTime", "max.message.bytes", Integer.toString(maxBytes)));
     }
 
     /** A cluster of one TaskManager with two slots inside this JVM; not started yet. */
@@ -125,9 +141,16 @@ final class Fixtures {
 
     /** Submits the job with the pipeline settings of flink-conf/config.yaml. */
     static JobID submit(MiniCluster flink, StreamDefinition stream, Neighbours neighbours) throws Exception {
-        StreamExecutionEnvironment environment = StreamExecutionEnvironment.getExecutionEnvironment(
-                Configuration.fromMap(Map.of("pipeline.generic-types", "false", "pipeline.object-reuse", "true")));
-        environment.setParallelism(2);
+        return submit(flink, stream, neighbours, new Configuration());
+    }
+
+    /** Submits the job with settings in addition to those. */
+    static JobID submit(MiniCluster flink, StreamDefinition stream, Neighbours neighbours, Configuration more)
+            throws Exception {
+        Configuration configuration = Configuration.fromMap(
+                Map.of("pipeline.generic-types", "false", "pipeline.object-reuse", "true", "parallelism.default", "2"));
+        configuration.addAll(more);
+        StreamExecutionEnvironment environment = StreamExecutionEnvironment.getExecutionEnvironment(configuration);
         DeduplicationJob.build(environment, stream, neighbours);
         return flink.submitJob(environment.getStreamGraph().getJobGraph())
                 .get(2, TimeUnit.MINUTES)

@@ -30,20 +30,15 @@ public final class JobBenchmark {
     public static void main(String[] arguments) throws Exception {
         int events = arguments.length > 0 ? Integer.parseInt(arguments[0]) : 600_000;
         Path directory = Files.createTempDirectory("job-benchmark");
-        try (KafkaServer kafka = new KafkaServer(directory.resolve("kafka"), Fixtures.freePort());
-                PostgresServer postgres = new PostgresServer(directory.resolve("postgres"), Fixtures.freePort())) {
-            kafka.start();
-            postgres.start();
+        try (Servers servers = Servers.start(directory)) {
             StreamDefinition stream = Fixtures.viewEvents();
-            PostgresLogin login = new PostgresLogin(postgres.jdbcUrl(), PostgresServer.USER);
-            Fixtures.createTable(login);
-            Fixtures.createTopics(kafka.bootstrapServers(), stream, 4);
-            send(kafka, stream, events);
+            Fixtures.createTable(servers.login());
+            Fixtures.createTopics(servers.neighbours(), stream);
+            send(servers.kafka(), stream, events);
             try (MiniCluster flink = Fixtures.flink(directory.resolve("checkpoints"), "10s")) {
                 flink.start();
-                Neighbours neighbours = new Neighbours(kafka.bootstrapServers(), login);
-                JobID job = Fixtures.submit(flink, stream, neighbours);
-                measure(new JobMetrics(flink, job, stream.stream()), events, postgres);
+                JobID job = Fixtures.submit(flink, stream, servers.neighbours());
+                measure(new JobMetrics(flink, job, stream.stream()), events, servers.postgres());
                 flink.cancelJob(job).get(1, TimeUnit.MINUTES);
             }
         } finally {

@@ -20,6 +20,19 @@ record JobMetrics(MiniCluster flink, JobID job, String stream) {
     private static final HttpClient HTTP = HttpClient.newHttpClient();
     private static final ObjectMapper JSON = new ObjectMapper();
 
+    /** The job's counts. A refused event was decided unique before the database refused it. */
+    record Counts(long received, long unique, long duplicate, long deadLettered, long refused, long escapes) {}
+
+    Counts counts() {
+        return new Counts(
+                count("received"),
+                count("unique"),
+                count("duplicate"),
+                count("deadLettered"),
+                count("refused"),
+                count("escapes"));
+    }
+
     /** The sum of a counter over all subtasks of all operators. */
     long count(String name) {
         long sum = 0;

@@ -5,12 +5,9 @@ import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import io.github.eventdedup.event.StreamDefinition;
-import io.github.eventdedup.servers.KafkaServer;
-import io.github.eventdedup.servers.PostgresServer;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
-import org.apache.flink.util.IOUtils;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.ConfigEntry;
@@ -27,25 +24,21 @@ class PreflightIT {
     @TempDir
     private static Path directory;
 
-    private static KafkaServer kafka;
-    private static PostgresServer postgres;
+    private static Servers servers;
     private static PostgresLogin login;
     private static StreamDefinition stream;
 
     @BeforeAll
     static void startServers() throws Exception {
-        kafka = new KafkaServer(directory.resolve("kafka"), Fixtures.freePort());
-        kafka.start();
-        postgres = new PostgresServer(directory.resolve("postgres"), Fixtures.freePort());
-        postgres.start();
-        login = new PostgresLogin(postgres.jdbcUrl(), PostgresServer.USER);
+        servers = Servers.start(directory);
+        login = servers.login();
         stream = Fixtures.viewEvents();
-        Fixtures.createTopics(kafka.bootstrapServers(), stream, 1);
+        Fixtures.createTopics(servers.neighbours(), stream);
     }
 
     @AfterAll
-    static void stopServers() {
-        IOUtils.closeAllQuietly(postgres, kafka);
+    static void stopServers() throws Exception {
+        servers.close();
     }
 
     @BeforeEach
@@ -58,15 +51,14 @@ class PreflightIT {
 
     @Test
     void passesWhereEverythingIsThere() {
-        assertThatCode(() -> Preflight.check(stream, neighbours(kafka.bootstrapServers(), login)))
-                .doesNotThrowAnyException();
+        assertThatCode(() -> Preflight.check(stream, servers.neighbours())).doesNotThrowAnyException();
     }
 
     @Test
     void namesEveryTopicThatIsMissing() {
         StreamDefinition other =
                 new StreamDefinition("other", stream.fingerprint(), stream.window(), stream.ttlSlack(), stream.table());
-        assertThat(findings(other, neighbours(kafka.bootstrapServers(), login)))
+        assertThat(findings(other, servers.neighbours()))
                 .containsExactly(
                         "Kafka has no topic 'other': create it",
                         "Kafka has no topic 'other.duplicates': create it",
@@ -77,7 +69,7 @@ class PreflightIT {
     void refusesTopicsWhoseSettingsWouldBreakTheJobLater() throws Exception {
         topicSetting(stream.stream(), "message.timestamp.type", "CreateTime");
         topicSetting(stream.deadLettersTopic(), "max.message.bytes", "4194304");
-        assertThat(findings(stream, neighbours(kafka.bootstrapServers(), login)))
+        assertThat(findings(stream, servers.neighbours()))
                 .satisfiesExactly(
                         line -> assertThat(line).contains("message.timestamp.type=CreateTime", "LogAppendTime"),
                         line -> assertThat(line).contains("view-events.dead-letters", "max.message.bytes"));
@@ -98,7 +90,10 @@ class PreflightIT {
     @Test
     void saysThatTheLoginDoesNotWork() {
         assertThat(findings(
-                        stream, neighbours(kafka.bootstrapServers(), new PostgresLogin(postgres.jdbcUrl(), "nobody"))))
+                        stream,
+                        neighbours(
+                                servers.kafka().bootstrapServers(),
+                                new PostgresLogin(servers.postgres().jdbcUrl(), "nobody"))))
                 .singleElement()
                 .asString()
                 .contains("user 'nobody'", "DEDUP_POSTGRES_USER");
@@ -110,7 +105,7 @@ class PreflightIT {
                 login,
                 "ALTER TABLE view_events DROP CONSTRAINT view_events_pkey, DROP COLUMN platform,"
                         + " ALTER playtime_ms TYPE int, ALTER event TYPE jsonb USING event::jsonb");
-        assertThat(findings(stream, neighbours(kafka.bootstrapServers(), login)))
+        assertThat(findings(stream, servers.neighbours()))
                 .containsExactlyInAnyOrder(
                         "table 'view_events' has no column 'platform': add it, as text",
                         "column 'playtime_ms' of table 'view_events' is integer: the stream definition needs bigint",
@@ -125,7 +120,7 @@ class PreflightIT {
                 login,
                 "ALTER TABLE view_events ADD region text NOT NULL, ADD loaded timestamptz NOT NULL DEFAULT now(),"
                         + " ADD id bigint GENERATED ALWAYS AS IDENTITY");
-        assertThat(findings(stream, neighbours(kafka.bootstrapServers(), login)))
+        assertThat(findings(stream, servers.neighbours()))
                 .singleElement()
                 .asString()
                 .contains("column 'region'", "give it a default");
@@ -134,7 +129,7 @@ class PreflightIT {
     @Test
     void saysThatTheTableIsMissing() throws Exception {
         Fixtures.execute(login, "DROP TABLE view_events");
-        assertThat(findings(stream, neighbours(kafka.bootstrapServers(), login)))
+        assertThat(findings(stream, servers.neighbours()))
                 .containsExactly("Postgres has no table 'view_events': apply the files of sql/postgres");
     }
 
@@ -145,7 +140,9 @@ class PreflightIT {
         try {
             assertThat(findings(
                             stream,
-                            neighbours(kafka.bootstrapServers(), new PostgresLogin(postgres.jdbcUrl(), "reader"))))
+                            neighbours(
+                                    servers.kafka().bootstrapServers(),
+                                    new PostgresLogin(servers.postgres().jdbcUrl(), "reader"))))
                     .containsExactly(
                             "user 'reader' may not INSERT on table 'view_events': grant it",
                             "user 'reader' may not UPDATE on table 'view_events': grant it");
@@ -158,7 +155,7 @@ class PreflightIT {
     void refusesADatabaseThatForgetsCommittedRows() throws Exception {
         Fixtures.execute(login, "ALTER ROLE dedup SET synchronous_commit = off");
         try {
-            assertThat(findings(stream, neighbours(kafka.bootstrapServers(), login)))
+            assertThat(findings(stream, servers.neighbours()))
                     .singleElement()
                     .asString()
                     .contains("synchronous_commit=off", "turn it on");
@@ -178,7 +175,8 @@ class PreflightIT {
     }
 
     private static void topicSetting(String topic, String name, String value) throws Exception {
-        try (Admin admin = Admin.create(Map.of("bootstrap.servers", kafka.bootstrapServers()))) {
+        try (Admin admin =
+                Admin.create(Map.of("bootstrap.servers", servers.kafka().bootstrapServers()))) {
             ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
             AlterConfigOp operation = new AlterConfigOp(new ConfigEntry(name, value), AlterConfigOp.OpType.SET);
             admin.incrementalAlterConfigs(Map.of(resource, List.of(operation)))

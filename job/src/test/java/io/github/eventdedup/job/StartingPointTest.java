@@ -1,0 +1,298 @@
+package io.github.eventdedup.job;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
+
+import io.github.eventdedup.job.JobSettings.Start;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Instant;
+import java.util.Arrays;
+import java.util.List;
+import org.apache.flink.configuration.CheckpointingOptions;
+import org.apache.flink.configuration.Configuration;
+import org.apache.flink.configuration.HighAvailabilityOptions;
+import org.apache.flink.configuration.PipelineOptionsInternal;
+import org.apache.flink.configuration.StateRecoveryOptions;
+import org.apache.flink.core.execution.RecoveryClaimMode;
+import org.apache.flink.runtime.checkpoint.Checkpoints;
+import org.apache.flink.runtime.checkpoint.metadata.CheckpointMetadata;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** With a savepoint as Flink has written it, copied to where Flink puts checkpoints and savepoints. */
+class StartingPointTest {
+
+    private static final String JOB = "5b1450aa000000000000000000000000";
+
+    @TempDir
+    private Path directory;
+
+    private final StateIdentity identity = StateIdentity.of(Fixtures.keptStream());
+    private final Configuration flink = new Configuration();
+    private byte[] metadata;
+
+    @BeforeEach
+    void configureFlink() throws IOException {
+        metadata = Files.readAllBytes(Fixtures.keptStates().get(0).resolve("_metadata"));
+        flink.set(
+                CheckpointingOptions.CHECKPOINTS_DIRECTORY,
+                directory.resolve("checkpoints").toUri().toString());
+        flink.set(
+                CheckpointingOptions.SAVEPOINT_DIRECTORY,
+                directory.resolve("savepoints").toUri().toString());
+    }
+
+    @Test
+    void startsWithoutStateWhereThereIsNone() throws Exception {
+        for (Start start : Start.values()) {
+            assertThat(startingPoint(start)).isEqualTo(new Configuration());
+        }
+        assertThat(StartingPoint.of(new Configuration(), identity, Start.RESUME))
+                .as("no directories configured")
+                .isEqualTo(new Configuration());
+    }
+
+    @Test
+    void refusesToStartEmptyBesideStateAndSaysWhatCanBeDone() throws Exception {
+        write("checkpoints/" + JOB + "/chk-3", 1);
+        Path newest = write("savepoints/savepoint-x", 2);
+
+        assertThat(refusal(Start.ONLY_WITHOUT_STATE))
+                .contains("'view-events'", "--resume", "-s PATH", "--fresh", "1970-01-01T00:00:02Z")
+                .endsWith(": " + uri(newest));
+    }
+
+    @Test
+    void resumesFromTheNewestByTimeWhereverItIs() throws Exception {
+        assertThat(restored(write("checkpoints/" + JOB + "/chk-300", 1))).isTrue();
+        assertThat(restored(write("savepoints/savepoint-x", 2))).isTrue();
+        assertThat(restored(write("checkpoints/c0ffee00/chk-3", 3))).isTrue();
+        assertThat(restored(write("savepoints/stops/view-events/savepoint-y", 4)))
+                .isTrue();
+        assertThat(restored(write("savepoints/savepoint-old", 3))).isFalse();
+    }
+
+    /** Whoever wrote it may still run; and what Flink owns it deletes. */
+    @Test
+    void resumingLeavesTheStateToItsOwner() throws Exception {
+        write("savepoints/savepoint-x", 1);
+
+        assertThat(startingPoint(Start.RESUME).get(StateRecoveryOptions.RESTORE_MODE))
+                .isEqualTo(RecoveryClaimMode.NO_CLAIM);
+    }
+
+    @Test
+    void freshStartsWithoutTheStateThereIs() throws Exception {
+        write("savepoints/savepoint-x", 1);
+
+        assertThat(startingPoint(Start.FRESH)).isEqualTo(new Configuration());
+    }
+
+    @Test
+    void theStateOfAnotherStreamIsNotOfInterest() throws Exception {
+        write("savepoints/savepoint-x", 1);
+        StateIdentity other = new StateIdentity("clicks", identity.fingerprint());
+
+        assertThat(StartingPoint.of(flink, other, Start.ONLY_WITHOUT_STATE)).isEqualTo(new Configuration());
+        assertThat(StartingPoint.of(flink, other, Start.RESUME)).isEqualTo(new Configuration());
+    }
+
+    @Test
+    void stateOfOtherFieldsIsRefusedHoweverItIsChosen() throws Exception {
+        Path savepoint = write("savepoints/savepoint-x", 1);
+        StateIdentity changed = new StateIdentity(identity.stream(), List.of("userId"));
+
+        assertThat(refusal(changed, Start.RESUME)).contains(uri(savepoint), "over [userId, content_id", "[userId],");
+        assertThat(refusal(changed, Start.ONLY_WITHOUT_STATE)).contains("--fresh");
+        restore(savepoint);
+        assertThat(refusal(changed, Start.ONLY_WITHOUT_STATE)).contains(uri(savepoint), "over [userId, content_id");
+    }
+
+    @Test
+    void aNamedStateIsFlinksToRestoreAndWinsOverTheNewest() throws Exception {
+        Path named = write("savepoints/savepoint-x", 1);
+        write("savepoints/savepoint-y", 2);
+        restore(named);
+
+        assertThat(startingPoint(Start.ONLY_WITHOUT_STATE)).isEqualTo(new Configuration());
+        assertThat(startingPoint(Start.RESUME)).isEqualTo(new Configuration());
+    }
+
+    @Test
+    void aNamedStateOfAnotherStreamIsRefused() throws Exception {
+        restore(write("savepoints/savepoint-x", 1));
+
+        assertThat(refusal(new StateIdentity("clicks", identity.fingerprint()), Start.ONLY_WITHOUT_STATE))
+                .contains("'view-events'", "'clicks'");
+    }
+
+    @Test
+    void freshAndANamedStateExcludeEachOther() throws Exception {
+        Path savepoint = write("savepoints/savepoint-x", 1);
+        restore(savepoint);
+
+        assertThat(refusal(Start.FRESH)).contains("--fresh", uri(savepoint), "leave one out");
+    }
+
+    @Test
+    void aNamedStateThatIsNotThereIsSaid() throws Exception {
+        restore(directory.resolve("savepoints/nowhere"));
+
+        assertThat(refusal(Start.ONLY_WITHOUT_STATE))
+                .contains("cannot read the state at", "savepoints/nowhere", "Cannot find", "flink savepoint");
+    }
+
+    /** It may be the newest: what it holds must not be lost in silence. */
+    @Test
+    void whatCannotBeReadIsNamedAndNotPassedOver() throws Exception {
+        write("savepoints/savepoint-x", 1);
+        for (int length = 0; length < metadata.length; length += 37) {
+            Path broken = write("checkpoints/" + JOB + "/chk-4", 2, Arrays.copyOf(metadata, length));
+
+            for (Start start : List.of(Start.RESUME, Start.ONLY_WITHOUT_STATE)) {
+                assertThat(refusal(start))
+                        .as("%s bytes of it", length)
+                        .contains(uri(broken), "move it away", "-s PATH")
+                        .doesNotContain("null");
+            }
+        }
+    }
+
+    @Test
+    void theStateOfANewerFlinkIsNamedAndNotPassedOver() throws Exception {
+        write("savepoints/savepoint-x", 1);
+        byte[] newer = ByteBuffer.wrap(metadata.clone()).putInt(4, 99).array();
+        Path savepoint = write("savepoints/savepoint-y", 2, newer);
+
+        assertThat(refusal(Start.RESUME)).contains(uri(savepoint), "version", "99");
+        restore(savepoint);
+        assertThat(refusal(Start.RESUME)).contains(uri(savepoint), "version", "99");
+    }
+
+    @Test
+    void theStateOfAnotherKindOfJobIsNotOfInterestAndCannotBeNamed() throws Exception {
+        ByteArrayOutputStream other = new ByteArrayOutputStream();
+        Checkpoints.storeCheckpointMetadata(new CheckpointMetadata(1, List.of(), List.of()), other);
+        Path savepoint = write("savepoints/savepoint-x", 1, other.toByteArray());
+
+        assertThat(startingPoint(Start.ONLY_WITHOUT_STATE)).isEqualTo(new Configuration());
+        restore(savepoint);
+        assertThat(refusal(Start.ONLY_WITHOUT_STATE))
+                .contains(uri(savepoint), "not the state of a job that deduplicates");
+    }
+
+    @Test
+    void aFileThatMayNotBeReadIsNamedAndNotPassedOver() throws Exception {
+        write("savepoints/savepoint-x", 1);
+        Path closed = write("savepoints/savepoint-y", 2);
+        Path file = closed.resolve("_metadata");
+        Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("---------"));
+        assumeFalse(Files.isReadable(file), "root may read everything");
+
+        assertThat(refusal(Start.RESUME)).contains(uri(closed), "move it away");
+    }
+
+    /** Flink's listing fails as a whole where one entry has gone: that is not an empty directory. */
+    @Test
+    void aDirectoryThatCannotBeListedIsNamedAndNotPassedOver() throws Exception {
+        write("checkpoints/" + JOB + "/chk-3", 1);
+        Files.createSymbolicLink(directory.resolve("checkpoints/" + JOB + "/chk-2"), Path.of("gone"));
+
+        for (Start start : List.of(Start.RESUME, Start.ONLY_WITHOUT_STATE)) {
+            assertThat(refusal(start)).contains("cannot list", "checkpoints/" + JOB);
+        }
+    }
+
+    @Test
+    void whatWasNotCompletedDoesNotCount() throws Exception {
+        Path complete = write("checkpoints/" + JOB + "/chk-3", 1);
+        Files.createDirectories(directory.resolve("checkpoints/" + JOB + "/chk-4"));
+
+        assertThat(restored(complete)).isTrue();
+    }
+
+    @Test
+    void theDataOfIncrementalCheckpointsIsNotLookedAt() throws Exception {
+        Path complete = write("checkpoints/" + JOB + "/chk-3", 1);
+        write("checkpoints/" + JOB + "/shared", 2);
+        write("checkpoints/" + JOB + "/taskowned", 3);
+
+        assertThat(restored(complete)).isTrue();
+    }
+
+    /** In application mode every new JobManager runs the main method; high availability then has the checkpoint. */
+    @Test
+    void aRecoveryByHighAvailabilityIsLeftToFlink() throws Exception {
+        write("checkpoints/" + JOB + "/chk-3", 1);
+        flink.set(HighAvailabilityOptions.HA_MODE, "kubernetes");
+        flink.set(PipelineOptionsInternal.PIPELINE_FIXED_JOB_ID, JOB);
+
+        for (Start start : Start.values()) {
+            assertThat(startingPoint(start)).isEqualTo(new Configuration());
+        }
+    }
+
+    @Test
+    void anotherJobOrNoHighAvailabilityIsNoRecovery() throws Exception {
+        write("checkpoints/" + JOB + "/chk-3", 1);
+        flink.set(HighAvailabilityOptions.HA_MODE, "kubernetes");
+        flink.set(PipelineOptionsInternal.PIPELINE_FIXED_JOB_ID, "00000000000000000000000000000000");
+        assertThat(refusal(Start.ONLY_WITHOUT_STATE)).contains("--resume");
+
+        flink.set(PipelineOptionsInternal.PIPELINE_FIXED_JOB_ID, JOB);
+        flink.set(HighAvailabilityOptions.HA_MODE, "NONE");
+        assertThat(refusal(Start.ONLY_WITHOUT_STATE)).contains("--resume");
+
+        flink.set(HighAvailabilityOptions.HA_MODE, "kubernetes");
+        flink.removeConfig(PipelineOptionsInternal.PIPELINE_FIXED_JOB_ID);
+        assertThat(refusal(Start.ONLY_WITHOUT_STATE)).contains("--resume");
+    }
+
+    private Configuration startingPoint(Start start) throws InvalidSettingsException {
+        return StartingPoint.of(flink, identity, start);
+    }
+
+    private boolean restored(Path state) throws InvalidSettingsException {
+        return startingPoint(Start.RESUME)
+                .get(StateRecoveryOptions.SAVEPOINT_PATH)
+                .equals(uri(state));
+    }
+
+    private String refusal(Start start) {
+        return refusal(identity, start);
+    }
+
+    private String refusal(StateIdentity identity, Start start) {
+        return catchThrowableOfType(InvalidSettingsException.class, () -> StartingPoint.of(flink, identity, start))
+                .getMessage();
+    }
+
+    /** As {@code flink run -s} does. */
+    private void restore(Path state) {
+        flink.set(StateRecoveryOptions.SAVEPOINT_PATH, uri(state));
+    }
+
+    private Path write(String path, long second) throws IOException {
+        return write(path, second, metadata);
+    }
+
+    private Path write(String path, long second, byte[] content) throws IOException {
+        Path state = Files.createDirectories(directory.resolve(path));
+        Path file = Files.write(state.resolve("_metadata"), content);
+        Files.setLastModifiedTime(file, FileTime.from(Instant.ofEpochSecond(second)));
+        return state;
+    }
+
+    /** As Flink writes paths. */
+    private static String uri(Path path) {
+        return "file:" + path;
+    }
+}
