@@ -36,10 +36,12 @@ final class StartingPoint {
         Optional<String> named = flink.getOptional(StateRecoveryOptions.SAVEPOINT_PATH);
         requireNotRunning(flink, identity.stream());
         try {
-            if (isRecovery(flink)) {
-                return addition;
-            }
+            boolean recovery = isRecovery(flink);
             if (named.isPresent()) {
+                if (recovery) {
+                    // Not always a path: an operator may say with it that high availability knows.
+                    return addition;
+                }
                 if (start == Start.FRESH) {
                     throw refused(
                             "--fresh starts without state, and " + named.get() + " is to be restored: leave one out");
@@ -53,7 +55,7 @@ final class StartingPoint {
             Optional<SavedState> newest = SavedState.newest(flink, identity.stream());
             if (newest.isPresent()) {
                 String path = newest.get().path();
-                if (start == Start.ONLY_WITHOUT_STATE) {
+                if (start == Start.ONLY_WITHOUT_STATE && !recovery) {
                     throw refused(
                             "stream '" + identity.stream() + "' has state, and without it duplicates of before would"
                                     + " not be recognised. Continue from the newest with --resume (at the end of the command), from"
@@ -102,9 +104,12 @@ final class StartingPoint {
 
     /**
      * Whether Flink recovers a job that it knows: in application mode a new JobManager runs the main method again, and high
-     * availability has the checkpoint to continue from.
+     * availability has the checkpoint to continue from. That goes before what is named here; where somebody has deleted it,
+     * the newest on disk has to do.
+     *
+     * @throws IOException where the directory of checkpoints cannot be asked
      */
-    private static boolean isRecovery(ReadableConfig flink) throws IOException {
+    static boolean isRecovery(ReadableConfig flink) throws IOException {
         Optional<String> job = flink.getOptional(PipelineOptionsInternal.PIPELINE_FIXED_JOB_ID);
         Optional<String> checkpoints = flink.getOptional(CheckpointingOptions.CHECKPOINTS_DIRECTORY);
         if (job.isEmpty()

@@ -235,6 +235,12 @@ class StartingPointTest {
         flink.set(HighAvailabilityOptions.HA_MODE, "kubernetes");
         flink.set(PipelineOptionsInternal.PIPELINE_FIXED_JOB_ID, JOB);
 
+        // Should somebody have deleted what high availability knows, this is better than nothing.
+        assertThat(startingPoint(Start.ONLY_WITHOUT_STATE).get(StateRecoveryOptions.SAVEPOINT_PATH))
+                .endsWith("chk-3");
+        assertThat(startingPoint(Start.FRESH)).isEqualTo(new Configuration());
+
+        flink.set(StateRecoveryOptions.SAVEPOINT_PATH, "AN_OPERATORS_WORD_FOR_HIGH_AVAILABILITY");
         for (Start start : Start.values()) {
             assertThat(startingPoint(start)).isEqualTo(new Configuration());
         }
