@@ -35,9 +35,10 @@ public final class DeduplicationJob {
             JobSettings settings = JobSettings.of(List.of(arguments), System.getenv());
             StreamDefinition stream = settings.readStream();
             StreamExecutionEnvironment environment = StreamExecutionEnvironment.getExecutionEnvironment();
-            environment.configure(
-                    StartingPoint.of(environment.getConfiguration(), StateIdentity.of(stream), settings.start()));
-            if (!StartingPoint.isRecovery(environment.getConfiguration())) {
+            StartingPoint start =
+                    StartingPoint.of(environment.getConfiguration(), StateIdentity.of(stream), settings.start());
+            environment.configure(start.configuration());
+            if (!start.isRecovery()) {
                 // A job that is recovered has passed before; a neighbour that is away now is waited for.
                 Preflight.check(stream, settings.neighbours());
             }

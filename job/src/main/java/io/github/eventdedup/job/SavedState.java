@@ -42,14 +42,19 @@ record SavedState(String path, Instant written, StateIdentity identity) {
      * @throws IOException where one that may be it cannot be read; the message names it
      */
     static Optional<SavedState> newest(ReadableConfig flink, String stream) throws IOException {
-        List<FileStatus> found = new ArrayList<>();
+        List<Path> directories = new ArrayList<>();
         for (var directory :
                 List.of(CheckpointingOptions.CHECKPOINTS_DIRECTORY, CheckpointingOptions.SAVEPOINT_DIRECTORY)) {
-            Optional<String> path = flink.getOptional(directory);
-            if (path.isPresent()) {
-                Path root = new Path(path.get());
-                collect(root.getFileSystem(), root, DEPTH, found);
-            }
+            flink.getOptional(directory).map(Path::new).ifPresent(directories::add);
+        }
+        return newest(directories, stream);
+    }
+
+    /** The newest of a stream in these directories. */
+    static Optional<SavedState> newest(List<Path> directories, String stream) throws IOException {
+        List<FileStatus> found = new ArrayList<>();
+        for (Path directory : directories) {
+            collect(directory.getFileSystem(), directory, DEPTH, found);
         }
         found.sort(Comparator.comparingLong(FileStatus::getModificationTime).reversed());
         for (FileStatus file : found) {

@@ -4,8 +4,10 @@ import io.github.eventdedup.job.JobSettings.Start;
 import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.ExecutionException;
 import org.apache.flink.client.deployment.StandaloneClusterId;
+import org.apache.flink.client.deployment.application.executors.EmbeddedExecutor;
 import org.apache.flink.client.deployment.executors.RemoteExecutor;
 import org.apache.flink.client.program.rest.RestClusterClient;
 import org.apache.flink.configuration.CheckpointingOptions;
@@ -19,55 +21,52 @@ import org.apache.flink.core.execution.RecoveryClaimMode;
 import org.apache.flink.core.fs.Path;
 import org.apache.flink.runtime.client.JobStatusMessage;
 
-/** Decides with what state a job starts. Starting empty is a decision, never an accident. */
-final class StartingPoint {
-
-    private StartingPoint() {}
+/**
+ * With what state a job starts. Starting empty is a decision, never an accident.
+ *
+ * @param configuration what to add to Flink's configuration of the submission
+ * @param isRecovery whether Flink itself recovers a job that has run before
+ */
+record StartingPoint(Configuration configuration, boolean isRecovery) {
 
     /**
      * Decides.
      *
      * @param flink Flink's configuration of this submission
-     * @return what to add to it
      * @throws InvalidSettingsException where the job must not start like this; the message says what to do
      */
-    static Configuration of(ReadableConfig flink, StateIdentity identity, Start start) throws InvalidSettingsException {
-        Configuration addition = new Configuration();
+    static StartingPoint of(ReadableConfig flink, StateIdentity identity, Start start) throws InvalidSettingsException {
         Optional<String> named = flink.getOptional(StateRecoveryOptions.SAVEPOINT_PATH);
         requireNotRunning(flink, identity.stream());
         try {
-            boolean recovery = isRecovery(flink);
+            Optional<SavedState> own = ofRecoveredJob(flink, identity.stream());
+            if (own.isPresent()) {
+                // What is named may be the start of long ago, or no path but an operator's word for high availability.
+                boolean obsolete = named.isEmpty() || isState(named.get());
+                return new StartingPoint(obsolete ? restoring(own.get().path()) : new Configuration(), true);
+            }
             if (named.isPresent()) {
-                if (recovery) {
-                    // Not always a path: an operator may say with it that high availability knows.
-                    return addition;
-                }
                 if (start == Start.FRESH) {
                     throw refused(
                             "--fresh starts without state, and " + named.get() + " is to be restored: leave one out");
                 }
                 require(identity, SavedState.identity(named.get()), named.get());
-                return addition;
+                return new StartingPoint(new Configuration(), false);
             }
-            if (start == Start.FRESH) {
-                return addition;
+            Optional<SavedState> newest =
+                    start == Start.FRESH ? Optional.empty() : SavedState.newest(flink, identity.stream());
+            if (newest.isEmpty()) {
+                return new StartingPoint(new Configuration(), false);
             }
-            Optional<SavedState> newest = SavedState.newest(flink, identity.stream());
-            if (newest.isPresent()) {
-                String path = newest.get().path();
-                if (start == Start.ONLY_WITHOUT_STATE && !recovery) {
-                    throw refused(
-                            "stream '" + identity.stream() + "' has state, and without it duplicates of before would"
-                                    + " not be recognised. Continue from the newest with --resume (at the end of the command), from"
-                                    + " one of your choice with -s PATH (before the jar), or start without with --fresh. The newest"
-                                    + " is of " + newest.get().written() + ": " + path);
-                }
-                require(identity, Optional.of(newest.get().identity()), path);
-                addition.set(StateRecoveryOptions.SAVEPOINT_PATH, path);
-                // Whoever wrote it may still run, and a savepoint is its owner's.
-                addition.set(StateRecoveryOptions.RESTORE_MODE, RecoveryClaimMode.NO_CLAIM);
+            String path = newest.get().path();
+            if (start == Start.ONLY_WITHOUT_STATE) {
+                throw refused("stream '" + identity.stream() + "' has state, and without it duplicates of before would"
+                        + " not be recognised. Continue from the newest with --resume (at the end of the command), from"
+                        + " one of your choice with -s PATH (before the jar), or start without with --fresh. The newest"
+                        + " is of " + newest.get().written() + ": " + path);
             }
-            return addition;
+            require(identity, Optional.of(newest.get().identity()), path);
+            return new StartingPoint(restoring(path), false);
         } catch (IOException e) {
             throw refused(named.map(path -> "cannot read the state at " + path + " (" + e
                             + "): give the path that `flink stop` or `flink savepoint` has printed")
@@ -76,11 +75,14 @@ final class StartingPoint {
     }
 
     /**
-     * Two jobs of one stream would decide every event twice. Asked where somebody submits to a session cluster; what submits
-     * inside a JobManager knows what it does.
+     * Two jobs of one stream would decide every event twice. Asked where somebody submits to a session cluster, from outside
+     * or through the web UI; in application mode the cluster has one job, of a fixed id.
      */
     private static void requireNotRunning(ReadableConfig flink, String stream) throws InvalidSettingsException {
-        if (!flink.getOptional(DeploymentOptions.TARGET).equals(Optional.of(RemoteExecutor.NAME))) {
+        Set<String> session = Set.of(RemoteExecutor.NAME, EmbeddedExecutor.NAME);
+        if (!session.contains(flink.getOptional(DeploymentOptions.TARGET).orElse(""))
+                || flink.getOptional(PipelineOptionsInternal.PIPELINE_FIXED_JOB_ID)
+                        .isPresent()) {
             return;
         }
         try (RestClusterClient<StandaloneClusterId> cluster =
@@ -103,22 +105,36 @@ final class StartingPoint {
     }
 
     /**
-     * Whether Flink recovers a job that it knows: in application mode a new JobManager runs the main method again, and high
-     * availability has the checkpoint to continue from. That goes before what is named here; where somebody has deleted it,
-     * the newest on disk has to do.
+     * In application mode a new JobManager runs the main method again, for a job that high availability knows. That goes
+     * before any path in the configuration; where somebody has deleted it, the job's own newest checkpoint has to do.
      *
-     * @throws IOException where the directory of checkpoints cannot be asked
+     * @return that checkpoint; empty where this is not such a recovery
      */
-    static boolean isRecovery(ReadableConfig flink) throws IOException {
+    private static Optional<SavedState> ofRecoveredJob(ReadableConfig flink, String stream) throws IOException {
         Optional<String> job = flink.getOptional(PipelineOptionsInternal.PIPELINE_FIXED_JOB_ID);
         Optional<String> checkpoints = flink.getOptional(CheckpointingOptions.CHECKPOINTS_DIRECTORY);
         if (job.isEmpty()
                 || checkpoints.isEmpty()
                 || flink.get(HighAvailabilityOptions.HA_MODE).equalsIgnoreCase("NONE")) {
+            return Optional.empty();
+        }
+        return SavedState.newest(List.of(new Path(checkpoints.get(), job.get())), stream);
+    }
+
+    private static boolean isState(String path) {
+        try {
+            return SavedState.identity(path).isPresent();
+        } catch (IOException e) {
             return false;
         }
-        Path directory = new Path(checkpoints.get(), job.get());
-        return directory.getFileSystem().exists(directory);
+    }
+
+    private static Configuration restoring(String path) {
+        Configuration configuration = new Configuration();
+        configuration.set(StateRecoveryOptions.SAVEPOINT_PATH, path);
+        // Whoever wrote it may still run, and a savepoint is its owner's.
+        configuration.set(StateRecoveryOptions.RESTORE_MODE, RecoveryClaimMode.NO_CLAIM);
+        return configuration;
     }
 
     private static void require(StateIdentity identity, Optional<StateIdentity> saved, String path)

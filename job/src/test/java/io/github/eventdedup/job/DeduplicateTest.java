@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.eventdedup.event.Fingerprint;
 import io.github.eventdedup.event.FingerprintFunction;
+import io.github.eventdedup.event.StreamDefinition;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -169,6 +170,37 @@ class DeduplicateTest {
         assertThat(count("duplicate")).isEqualTo(2);
     }
 
+    @Test
+    void aWindowThatWasChangedIsTheOneThatCounts() throws Exception {
+        process(event("a", 1, START));
+        restore(Duration.ofMillis(2 * WINDOW));
+        clockShows(START + WINDOW + SLACK);
+        compact();
+        process(event("a", 2, START + WINDOW));
+        assertThat(duplicateOffsets()).as("longer").containsExactly(2L);
+
+        restore(Duration.ofMillis(WINDOW));
+        clockShows(START + WINDOW);
+        process(event("a", 3, START + WINDOW - 1), event("a", 4, START + WINDOW + 1));
+        assertThat(duplicateOffsets()).as("shorter").containsExactly(3L);
+        assertThat(uniqueOffsets()).containsExactly(4L);
+        clockShows(START + WINDOW + WINDOW + SLACK);
+        compact();
+        assertThat(backend().numKeyValueStateEntries()).isZero();
+    }
+
+    /** Goes on in another job, with what this one remembers. */
+    private void restore(Duration window) throws Exception {
+        OperatorSubtaskState snapshot = harness.snapshot(1, START);
+        harness.close();
+        StreamDefinition views = Fixtures.viewEvents();
+        harness = harness(
+                new StreamDefinition(views.stream(), views.fingerprint(), window, views.ttlSlack(), views.table()),
+                new EmbeddedRocksDBStateBackend());
+        harness.initializeState(snapshot);
+        harness.open();
+    }
+
     private static KeyedOneInputStreamOperatorTestHarness<Fingerprint, IdentifiedEvent, IdentifiedEvent> harness()
             throws Exception {
         return harness(new EmbeddedRocksDBStateBackend());
@@ -176,7 +208,12 @@ class DeduplicateTest {
 
     private static KeyedOneInputStreamOperatorTestHarness<Fingerprint, IdentifiedEvent, IdentifiedEvent> harness(
             EmbeddedRocksDBStateBackend backend) throws Exception {
-        var operator = new KeyedProcessOperator<>(new Deduplicate(Fixtures.viewEvents()));
+        return harness(Fixtures.viewEvents(), backend);
+    }
+
+    private static KeyedOneInputStreamOperatorTestHarness<Fingerprint, IdentifiedEvent, IdentifiedEvent> harness(
+            StreamDefinition stream, EmbeddedRocksDBStateBackend backend) throws Exception {
+        var operator = new KeyedProcessOperator<>(new Deduplicate(stream));
         var created = new KeyedOneInputStreamOperatorTestHarness<>(
                 operator, IdentifiedEvent::fingerprint, ImmutableType.FINGERPRINT);
         created.setStateBackend(backend);

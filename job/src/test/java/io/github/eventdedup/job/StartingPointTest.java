@@ -55,7 +55,7 @@ class StartingPointTest {
         for (Start start : Start.values()) {
             assertThat(startingPoint(start)).isEqualTo(new Configuration());
         }
-        assertThat(StartingPoint.of(new Configuration(), identity, Start.RESUME))
+        assertThat(StartingPoint.of(new Configuration(), identity, Start.RESUME).configuration())
                 .as("no directories configured")
                 .isEqualTo(new Configuration());
     }
@@ -101,8 +101,9 @@ class StartingPointTest {
         write("savepoints/savepoint-x", 1);
         StateIdentity other = new StateIdentity("clicks", identity.fingerprint());
 
-        assertThat(StartingPoint.of(flink, other, Start.ONLY_WITHOUT_STATE)).isEqualTo(new Configuration());
-        assertThat(StartingPoint.of(flink, other, Start.RESUME)).isEqualTo(new Configuration());
+        assertThat(StartingPoint.of(flink, other, Start.ONLY_WITHOUT_STATE).configuration())
+                .isEqualTo(new Configuration());
+        assertThat(StartingPoint.of(flink, other, Start.RESUME).configuration()).isEqualTo(new Configuration());
     }
 
     @Test
@@ -235,10 +236,16 @@ class StartingPointTest {
         flink.set(HighAvailabilityOptions.HA_MODE, "kubernetes");
         flink.set(PipelineOptionsInternal.PIPELINE_FIXED_JOB_ID, JOB);
 
-        // Should somebody have deleted what high availability knows, this is better than nothing.
+        // Should somebody have deleted what high availability knows, it is this and nothing newer of another job.
+        Path upgrade = write("savepoints/savepoint-x", 2);
+        for (Start start : Start.values()) {
+            assertThat(startingPoint(start).get(StateRecoveryOptions.SAVEPOINT_PATH))
+                    .endsWith("chk-3");
+        }
+        flink.set(StateRecoveryOptions.SAVEPOINT_PATH, uri(upgrade));
         assertThat(startingPoint(Start.ONLY_WITHOUT_STATE).get(StateRecoveryOptions.SAVEPOINT_PATH))
                 .endsWith("chk-3");
-        assertThat(startingPoint(Start.FRESH)).isEqualTo(new Configuration());
+        assertThat(StartingPoint.of(flink, identity, Start.RESUME).isRecovery()).isTrue();
 
         flink.set(StateRecoveryOptions.SAVEPOINT_PATH, "AN_OPERATORS_WORD_FOR_HIGH_AVAILABILITY");
         for (Start start : Start.values()) {
@@ -263,7 +270,7 @@ class StartingPointTest {
     }
 
     private Configuration startingPoint(Start start) throws InvalidSettingsException {
-        return StartingPoint.of(flink, identity, start);
+        return StartingPoint.of(flink, identity, start).configuration();
     }
 
     private boolean restored(Path state) throws InvalidSettingsException {

@@ -64,10 +64,4 @@ class StateIdentityTest {
                 .isInstanceOf(IllegalStateException.class)
                 .hasMessageContaining("over [sid, userId]");
     }
-
-    @Test
-    void theHookRefusesStateThatHasNoIdentity() {
-        assertThatThrownBy(() -> new StateIdentity.Hook(identity).restoreCheckpoint(1, null))
-                .isInstanceOf(IllegalStateException.class);
-    }
 }

@@ -80,9 +80,9 @@ final class FlinkCluster {
                         layout.flinkPort(),
                         layout.flinkPort(),
                         layout.zooKeeperPort(),
-                        quoted(layout.highAvailability().toUri().toString()),
-                        quoted(layout.checkpoints().toUri().toString()),
-                        quoted(layout.savepoints().toUri().toString()));
+                        quoted(Layout.flinkPath(layout.highAvailability())),
+                        quoted(Layout.flinkPath(layout.checkpoints())),
+                        quoted(Layout.flinkPath(layout.savepoints())));
     }
 
     /** YAML's single quotes take everything literally but themselves. */

@@ -79,7 +79,7 @@ final class FlinkRest {
         }
     }
 
-    /** The job of that name, the one started last where there are several. */
+    /** The job of that name; where there are several, one that is not over, and of these the one started last. */
     Optional<Job> job(String name) throws IOException {
         return elements(get("/jobs/overview").path("jobs"))
                 .map(job -> new Job(
@@ -88,7 +88,7 @@ final class FlinkRest {
                         job.path("state").asText(),
                         job.path("start-time").asLong()))
                 .filter(job -> job.name().equals(name))
-                .max(Comparator.comparingLong(Job::started));
+                .max(Comparator.comparing((Job job) -> !job.isOver()).thenComparingLong(Job::started));
     }
 
     /** How many instances its widest operator has. */
@@ -115,12 +115,26 @@ final class FlinkRest {
                 .asText(null));
     }
 
-    /** Submits a stream's job. Over REST rather than with Flink's command line: no further JVM to start. */
-    void submit(Path jar, List<String> arguments, int parallelism) throws IOException {
+    /** The savepoint that a job has taken last. */
+    Optional<String> lastSavepoint(Job job) throws IOException {
+        return Optional.ofNullable(get("/jobs/" + job.id() + "/checkpoints")
+                .path("latest")
+                .path("savepoint")
+                .path("external_path")
+                .asText(null));
+    }
+
+    /**
+     * Submits a stream's job. Over REST rather than with Flink's command line: no further JVM to start.
+     *
+     * @param restore the savepoint or checkpoint to start from; without one the job's main method looks for one
+     */
+    void submit(Path jar, List<String> arguments, int parallelism, Optional<String> restore) throws IOException {
         String id = upload(jar);
         try {
-            Map<String, Object> run =
-                    Map.of("entryClass", MAIN_CLASS, "programArgsList", arguments, "parallelism", parallelism);
+            Map<String, Object> run = new HashMap<>(
+                    Map.of("entryClass", MAIN_CLASS, "programArgsList", arguments, "parallelism", parallelism));
+            restore.ifPresent(path -> run.put("savepointPath", path));
             send(request("/jars/" + id + "/run", SUBMIT_TIMEOUT)
                     .header("Content-Type", "application/json")
                     .POST(BodyPublishers.ofByteArray(JSON.writeValueAsBytes(run))));
@@ -159,7 +173,7 @@ final class FlinkRest {
     String stop(Job job, Path directory, Duration patience) throws IOException {
         // Native: the files RocksDB has anyway, however much state there is.
         Map<String, Object> stop =
-                Map.of("targetDirectory", directory.toUri().toString(), "drain", false, "formatType", "NATIVE");
+                Map.of("targetDirectory", Layout.flinkPath(directory), "drain", false, "formatType", "NATIVE");
         String trigger = send(request("/jobs/" + job.id() + "/stop", TIMEOUT)
                         .header("Content-Type", "application/json")
                         .POST(BodyPublishers.ofByteArray(JSON.writeValueAsBytes(stop))))

@@ -2,8 +2,6 @@ package io.github.eventdedup.local;
 
 import io.github.eventdedup.servers.FreshDirectory;
 import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -19,14 +17,15 @@ final class StreamJob {
     private final Path definition;
     private final String stream;
     private final FlinkRest flink;
-    private final Path stoppedByHand;
+    private final Path stoppedWith;
+    private volatile boolean leftAlone;
 
     StreamJob(Layout layout, Path definition, String stream, FlinkRest flink) {
         this.layout = layout;
         this.definition = definition;
         this.stream = stream;
         this.flink = flink;
-        this.stoppedByHand = layout.flink().resolve(stream + ".stopped-by-hand");
+        this.stoppedWith = layout.flink().resolve(stream + ".stopped-with");
     }
 
     String stream() {
@@ -35,53 +34,53 @@ final class StreamJob {
 
     /**
      * Submits the job where the cluster has none or a failed one. It continues from its newest checkpoint or savepoint. A
-     * job that loses its JobManager is not a case of this: high availability brings it back. One that somebody cancelled or stopped is left alone until the next
-     * {@link #release}, or until somebody submits it; on disk, for the JobManager forgets what is over.
+     * job that loses its JobManager is not a case of this: high availability brings it back. One that somebody cancelled or
+     * stopped is left alone until the next `up`, or until somebody submits it.
      *
      * @return what was done, in words; empty where nothing was
      */
     Optional<String> ensureSubmitted() throws IOException {
         Optional<FlinkRest.Job> job = flink.job(stream);
-        if (job.isPresent()) {
-            if (!job.get().isOver()) {
-                release();
-                return Optional.empty();
-            }
-            if (!job.get().state().equals("FAILED")) {
-                return hold();
-            }
-        }
-        if (Files.exists(stoppedByHand)) {
+        if (job.isPresent() && !job.get().isOver()) {
+            leftAlone = false;
+            Files.deleteIfExists(stoppedWith);
             return Optional.empty();
         }
-        // The job's own main method looks for the newest checkpoint or savepoint.
+        if (leftAlone) {
+            return Optional.empty();
+        }
+        if (job.isPresent() && !job.get().state().equals("FAILED")) {
+            return leaveAlone(job.get());
+        }
         flink.submit(
                 layout.built("job/target/deduplication-job.jar"),
                 List.of("--stream", definition.toString(), "--resume"),
-                new FlinkCluster(layout).parallelism());
+                new FlinkCluster(layout).parallelism(),
+                stoppedWith());
         return Optional.of("job " + stream + ": submitted");
     }
 
-    private Optional<String> hold() {
-        if (Files.exists(stoppedByHand)) {
-            return Optional.empty();
-        }
-        try {
-            Files.createDirectories(stoppedByHand.getParent());
-            Files.writeString(stoppedByHand, "");
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
+    /** The savepoint may be anywhere, and the job's checkpoints are gone once it has stopped with one: noted for the next start. */
+    private Optional<String> leaveAlone(FlinkRest.Job job) throws IOException {
+        leftAlone = true;
+        Optional<String> savepoint = job.state().equals("FINISHED") ? flink.lastSavepoint(job) : Optional.empty();
+        if (savepoint.isPresent()) {
+            Files.writeString(stoppedWith, savepoint.get());
         }
         return Optional.of("job " + stream + ": stopped by hand, left alone until ./dedup down and up");
     }
 
-    /** Forgets that the job was stopped by hand. */
-    void release() {
-        try {
-            Files.deleteIfExists(stoppedByHand);
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
+    private Optional<String> stoppedWith() throws IOException {
+        if (!Files.exists(stoppedWith)) {
+            return Optional.empty();
         }
+        String savepoint = Files.readString(stoppedWith);
+        if (!Files.exists(Layout.ofFlink(savepoint))) {
+            throw new LocalException("job " + stream + " was stopped with the savepoint " + savepoint
+                    + ", which is not there: put it back, or delete " + stoppedWith
+                    + " to continue from the newest state that is there");
+        }
+        return Optional.of(savepoint);
     }
 
     /**
@@ -106,18 +105,24 @@ final class StreamJob {
      * @return what came of it, in words; empty where there is no job to stop
      */
     Optional<String> stop() {
+        Path savepoint;
         try {
             Optional<FlinkRest.Job> job = flink.job(stream);
             if (job.isEmpty() || job.get().isOver()) {
                 return Optional.empty();
             }
-            Path savepoint = Path.of(URI.create(flink.stop(job.get(), layout.stops(stream), STOP_PATIENCE)));
-            deleteAllBut(savepoint);
-            return Optional.of("job " + stream + ": stopped with a savepoint");
+            savepoint = Layout.ofFlink(flink.stop(job.get(), layout.stops(stream), STOP_PATIENCE));
         } catch (IOException | LocalException e) {
             return Optional.of(
                     "job " + stream + ": no savepoint (" + e.getMessage() + "); its last checkpoint will serve");
         }
+        String stopped = "job " + stream + ": stopped with a savepoint";
+        try {
+            deleteAllBut(savepoint);
+        } catch (IOException e) {
+            return Optional.of(stopped + "; an earlier one cannot be deleted (" + e + ")");
+        }
+        return Optional.of(stopped);
     }
 
     /** Those of earlier stops: the newest has all that it needs in itself. */

@@ -80,7 +80,6 @@ final class Supervisor {
         stopOrphans();
         checkPorts();
         Runtime.getRuntime().addShutdownHook(new Thread(this::shutDown, "shut-down"));
-        system.jobs.forEach(StreamJob::release);
         if (fresh) {
             system.setStateAside(Clock.systemUTC());
         }

@@ -8,7 +8,6 @@ import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.event.StreamDefinition;
 import java.net.InetAddress;
 import java.net.ServerSocket;
-import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -44,7 +43,7 @@ class DedupUpIT {
     @BeforeAll
     void up() throws Exception {
         System.out.println("DedupUpIT: seed " + seed);
-        system = new RunningSystem(directory.resolve("data"));
+        system = new RunningSystem(directory.resolve("data of 100% of ours"));
         dedup = system.dedup;
         clients = system.clients;
     }
@@ -158,9 +157,10 @@ class DedupUpIT {
     }
 
     @Test
-    @Order(7)
+    @Order(8)
     void losesNothingWhenTheWholeMachineDies() throws Exception {
         system.assertNothingIsLostWhile("machine", () -> {
+            await().atMost(RunningSystem.STORED_WITHIN).until(system::hasCheckpoint);
             system.kill(RunState.SUPERVISOR);
             system.kill(PARTS.toArray(String[]::new));
             assertThat(system.succeed("up", "--detach")).contains("restored from", "/chk-");
@@ -168,13 +168,15 @@ class DedupUpIT {
     }
 
     @Test
-    @Order(8)
+    @Order(9)
     void aJobStoppedByHandStaysStoppedUntilTheNextUp() throws Exception {
+        // Where nobody would look for it.
+        Path elsewhere = directory.resolve("elsewhere");
         FlinkRest flink = system.flink;
-        Path savepoints = dedup.layout().savepoints();
-        String savepoint = flink.stop(flink.job("view-events").orElseThrow(), savepoints, RunningSystem.STORED_WITHIN);
-        Path held = dedup.layout().flink().resolve("view-events.stopped-by-hand");
-        await().atMost(RunningSystem.STORED_WITHIN).until(() -> Files.exists(held));
+        String savepoint = flink.stop(flink.job("view-events").orElseThrow(), elsewhere, RunningSystem.STORED_WITHIN);
+        assertThat(Layout.ofFlink(savepoint).resolve("_metadata")).exists();
+        Path noted = dedup.layout().flink().resolve("view-events.stopped-with");
+        await().atMost(RunningSystem.STORED_WITHIN).until(() -> Files.exists(noted));
 
         // The next JobManager knows nothing of the job.
         system.kill("jobmanager");
@@ -185,9 +187,10 @@ class DedupUpIT {
 
         system.succeed("down");
         assertThat(system.succeed("up", "--detach")).contains("restored from " + savepoint);
-        assertThat(held).doesNotExist();
+        system.awaitStored();
+        await().atMost(RunningSystem.STORED_WITHIN).until(() -> !Files.exists(noted));
         system.succeed("down");
-        assertThat(Path.of(URI.create(savepoint)).resolve("_metadata")).exists();
+        assertThat(Layout.ofFlink(savepoint).resolve("_metadata")).exists();
         system.succeed("up", "--detach");
     }
 

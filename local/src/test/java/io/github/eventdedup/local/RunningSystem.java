@@ -6,6 +6,7 @@ import static org.awaitility.Awaitility.await;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.github.eventdedup.servers.PostgresServer;
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -262,6 +263,15 @@ final class RunningSystem implements AutoCloseable {
                     .allMatch(process -> process.path("health").asText().equals("up"));
             assertThat(status.path("jobs").get(0).path("state").asText()).isEqualTo("RUNNING");
         });
+    }
+
+    /** Whether the job has completed one since it runs. */
+    boolean hasCheckpoint() throws IOException {
+        return flink.get("/jobs/" + flink.job(STREAM).orElseThrow().id() + "/checkpoints")
+                        .path("counts")
+                        .path("completed")
+                        .asLong()
+                > 0;
     }
 
     /** The first column. */
