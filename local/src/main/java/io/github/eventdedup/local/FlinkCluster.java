@@ -76,13 +76,16 @@ final class FlinkCluster {
                 high-availability.storageDir: %s
                 execution.checkpointing.dir: %s
                 execution.checkpointing.savepoint-dir: %s
+                state.backend.rocksdb.log.dir: %s
                 """.formatted(
                         layout.flinkPort(),
                         layout.flinkPort(),
                         layout.zooKeeperPort(),
                         quoted(Layout.flinkPath(layout.highAvailability())),
                         quoted(Layout.flinkPath(layout.checkpoints())),
-                        quoted(Layout.flinkPath(layout.savepoints())));
+                        quoted(Layout.flinkPath(layout.savepoints())),
+                        // A file for each task and restart, otherwise among the logs for ever.
+                        quoted(layout.temporary("taskmanager").toString()));
     }
 
     /** YAML's single quotes take everything literally but themselves. */

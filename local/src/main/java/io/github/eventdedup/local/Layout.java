@@ -90,9 +90,13 @@ record Layout(Path home, Path data, int portOffset) {
         return savepoints().resolve("stops").resolve(stream);
     }
 
+    Path temporary(String name) {
+        return data.resolve("tmp").resolve(name);
+    }
+
     /** The JVM option for a process's temporary files. Those of its predecessor, killed or not, are deleted. */
     String temporaryFiles(String name) {
-        Path directory = data.resolve("tmp").resolve(name);
+        Path directory = temporary(name);
         try {
             return "-Djava.io.tmpdir=" + FreshDirectory.create(directory);
         } catch (IOException e) {
