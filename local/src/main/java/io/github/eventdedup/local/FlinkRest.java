@@ -108,18 +108,18 @@ final class FlinkRest {
 
     /** The checkpoint or savepoint that a job has started from or last gone back to. */
     Optional<String> restoredFrom(Job job) throws IOException {
-        return Optional.ofNullable(get("/jobs/" + job.id() + "/checkpoints")
-                .path("latest")
-                .path("restored")
-                .path("external_path")
-                .asText(null));
+        return latest(job, "restored");
     }
 
     /** The savepoint that a job has taken last. */
     Optional<String> lastSavepoint(Job job) throws IOException {
+        return latest(job, "savepoint");
+    }
+
+    private Optional<String> latest(Job job, String kind) throws IOException {
         return Optional.ofNullable(get("/jobs/" + job.id() + "/checkpoints")
                 .path("latest")
-                .path("savepoint")
+                .path(kind)
                 .path("external_path")
                 .asText(null));
     }
