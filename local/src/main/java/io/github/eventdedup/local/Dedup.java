@@ -56,11 +56,18 @@ final class Dedup implements Runnable {
 
         Layout layout() {
             Path home = Path.of(System.getProperty("dedup.home", "")).toAbsolutePath();
-            Path data = dataDir == null ? home.resolve(".dedup") : dataDir;
+            Path data = (dataDir == null ? home.resolve(".dedup") : dataDir)
+                    .toAbsolutePath()
+                    .normalize();
+            if (!data.toUri().getRawPath().startsWith(data.toString())) {
+                // Parts of it take a path as it is, and others escape it: they would work in two directories.
+                throw new LocalException("--data-dir " + data
+                        + ": Flink takes no blanks, % and letters beyond ASCII in it;" + " give another directory");
+            }
             if (portOffset != null && (portOffset < 0 || portOffset > 65535 - 9092)) {
                 throw new LocalException("--port-offset " + portOffset + ": give a number from 0 to " + (65535 - 9092));
             }
-            Layout layout = new Layout(home, data.toAbsolutePath().normalize(), portOffset == null ? 0 : portOffset);
+            Layout layout = new Layout(home, data, portOffset == null ? 0 : portOffset);
             int running = new RunState(layout.run()).portOffset().orElse(layout.portOffset());
             if (portOffset != null && portOffset != running) {
                 throw new LocalException("what runs in " + layout.data() + " has --port-offset " + running

@@ -81,9 +81,9 @@ final class FlinkCluster {
                         layout.flinkPort(),
                         layout.flinkPort(),
                         layout.zooKeeperPort(),
-                        quoted(Layout.flinkPath(layout.highAvailability())),
-                        quoted(Layout.flinkPath(layout.checkpoints())),
-                        quoted(Layout.flinkPath(layout.savepoints())),
+                        quoted(layout.highAvailability().toUri().toString()),
+                        quoted(layout.checkpoints().toUri().toString()),
+                        quoted(layout.savepoints().toUri().toString()),
                         // A file for each task and restart, otherwise among the logs for ever.
                         quoted(layout.temporary("taskmanager").toString()));
     }

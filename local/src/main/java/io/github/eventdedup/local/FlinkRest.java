@@ -173,7 +173,7 @@ final class FlinkRest {
     String stop(Job job, Path directory, Duration patience) throws IOException {
         // Native: the files RocksDB has anyway, however much state there is.
         Map<String, Object> stop =
-                Map.of("targetDirectory", Layout.flinkPath(directory), "drain", false, "formatType", "NATIVE");
+                Map.of("targetDirectory", directory.toUri().toString(), "drain", false, "formatType", "NATIVE");
         String trigger = send(request("/jobs/" + job.id() + "/stop", TIMEOUT)
                         .header("Content-Type", "application/json")
                         .POST(BodyPublishers.ofByteArray(JSON.writeValueAsBytes(stop))))

@@ -23,8 +23,6 @@ import java.util.TreeMap;
  */
 record Layout(Path home, Path data, int portOffset) {
 
-    private static final String FLINK_SCHEME = "file:";
-
     int kafkaPort() {
         return 9092 + portOffset;
     }
@@ -64,16 +62,6 @@ record Layout(Path home, Path data, int portOffset) {
     /** What ZooKeeper points at. */
     Path highAvailability() {
         return flink().resolve("high-availability");
-    }
-
-    /** As Flink takes and prints a path: a URI in which nothing is escaped. */
-    static String flinkPath(Path path) {
-        return FLINK_SCHEME + path;
-    }
-
-    /** The other way round. */
-    static Path ofFlink(String path) {
-        return Path.of(path.replaceFirst("^" + FLINK_SCHEME + "(//)?", ""));
     }
 
     Path checkpoints() {

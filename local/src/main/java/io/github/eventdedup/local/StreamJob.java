@@ -2,6 +2,7 @@ package io.github.eventdedup.local;
 
 import io.github.eventdedup.servers.FreshDirectory;
 import java.io.IOException;
+import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -52,11 +53,25 @@ final class StreamJob {
         if (job.isPresent() && !job.get().state().equals("FAILED")) {
             return leaveAlone(job.get());
         }
-        flink.submit(
-                layout.built("job/target/deduplication-job.jar"),
-                List.of("--stream", definition.toString(), "--resume"),
-                new FlinkCluster(layout).parallelism(),
-                stoppedWith());
+        Optional<String> restore =
+                Files.exists(stoppedWith) ? Optional.of(Files.readString(stoppedWith)) : Optional.empty();
+        try {
+            flink.submit(
+                    layout.built("job/target/deduplication-job.jar"),
+                    List.of("--stream", definition.toString(), "--resume"),
+                    new FlinkCluster(layout).parallelism(),
+                    restore);
+        } catch (LocalException e) {
+            if (restore.isEmpty()) {
+                throw e;
+            }
+            throw new LocalException(
+                    e.getMessage() + System.lineSeparator()
+                            + "The job is to continue from the savepoint it was stopped with, "
+                            + restore.get() + ". Delete " + stoppedWith + " to have it continue from the newest in "
+                            + layout.flink(),
+                    e);
+        }
         return Optional.of("job " + stream + ": submitted");
     }
 
@@ -68,19 +83,6 @@ final class StreamJob {
             Files.writeString(stoppedWith, savepoint.get());
         }
         return Optional.of("job " + stream + ": stopped by hand, left alone until ./dedup down and up");
-    }
-
-    private Optional<String> stoppedWith() throws IOException {
-        if (!Files.exists(stoppedWith)) {
-            return Optional.empty();
-        }
-        String savepoint = Files.readString(stoppedWith);
-        if (!Files.exists(Layout.ofFlink(savepoint))) {
-            throw new LocalException("job " + stream + " was stopped with the savepoint " + savepoint
-                    + ", which is not there: put it back, or delete " + stoppedWith
-                    + " to continue from the newest state that is there");
-        }
-        return Optional.of(savepoint);
     }
 
     /**
@@ -111,7 +113,7 @@ final class StreamJob {
             if (job.isEmpty() || job.get().isOver()) {
                 return Optional.empty();
             }
-            savepoint = Layout.ofFlink(flink.stop(job.get(), layout.stops(stream), STOP_PATIENCE));
+            savepoint = Path.of(URI.create(flink.stop(job.get(), layout.stops(stream), STOP_PATIENCE)));
         } catch (IOException | LocalException e) {
             return Optional.of(
                     "job " + stream + ": no savepoint (" + e.getMessage() + "); its last checkpoint will serve");

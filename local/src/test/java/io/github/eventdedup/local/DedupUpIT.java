@@ -8,6 +8,7 @@ import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.event.StreamDefinition;
 import java.net.InetAddress;
 import java.net.ServerSocket;
+import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -43,7 +44,7 @@ class DedupUpIT {
     @BeforeAll
     void up() throws Exception {
         System.out.println("DedupUpIT: seed " + seed);
-        system = new RunningSystem(directory.resolve("data of 100% of ours"));
+        system = new RunningSystem(directory.resolve("data"));
         dedup = system.dedup;
         clients = system.clients;
     }
@@ -174,7 +175,7 @@ class DedupUpIT {
         Path elsewhere = directory.resolve("elsewhere");
         FlinkRest flink = system.flink;
         String savepoint = flink.stop(flink.job("view-events").orElseThrow(), elsewhere, RunningSystem.STORED_WITHIN);
-        assertThat(Layout.ofFlink(savepoint).resolve("_metadata")).exists();
+        assertThat(Path.of(URI.create(savepoint)).resolve("_metadata")).exists();
         Path noted = dedup.layout().flink().resolve("view-events.stopped-with");
         await().atMost(RunningSystem.STORED_WITHIN).until(() -> Files.exists(noted));
 
@@ -190,8 +191,23 @@ class DedupUpIT {
         system.awaitStored();
         await().atMost(RunningSystem.STORED_WITHIN).until(() -> !Files.exists(noted));
         system.succeed("down");
-        assertThat(Layout.ofFlink(savepoint).resolve("_metadata")).exists();
+        assertThat(Path.of(URI.create(savepoint)).resolve("_metadata")).exists();
         system.succeed("up", "--detach");
+    }
+
+    @Test
+    void refusesADataDirectoryThatFlinkMistakes() throws Exception {
+        for (String name : List.of("my data", "100%", "данные")) {
+            DedupCommand.Result result =
+                    DedupCommand.in(directory.resolve(name)).call("up");
+            assertThat(result.status()).isEqualTo(1);
+            assertThat(result.output().strip().lines())
+                    .singleElement()
+                    .asString()
+                    .startsWith("--data-dir ")
+                    .contains("another directory");
+        }
+        assertThat(directory.resolve("my data")).doesNotExist();
     }
 
     @Test
