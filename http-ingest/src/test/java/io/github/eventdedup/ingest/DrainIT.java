@@ -167,12 +167,16 @@ class DrainIT {
     }
 
     /** Asks on one connection, which the service serves while it drains, until it no longer is ready. */
-    private static Answer awaitNotReady(RawClient client) throws IOException {
+    private Answer awaitNotReady(RawClient client) throws IOException {
         while (true) {
             client.send("GET /health/ready HTTP/1.1\r\n", new byte[0]);
             Answer answer = client.read();
             if (answer.status() != 200) {
                 return answer;
+            }
+            if (answer.closes()) {
+                // The drain began between the answer and its headers.
+                return RawClient.get(port, "/health/ready");
             }
         }
     }
