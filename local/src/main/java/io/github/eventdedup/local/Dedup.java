@@ -59,7 +59,7 @@ final class Dedup implements Runnable {
             Path data = (dataDir == null ? home.resolve(".dedup") : dataDir)
                     .toAbsolutePath()
                     .normalize();
-            if (!data.toUri().getRawPath().startsWith(data.toString())) {
+            if (!data.toUri().getRawPath().replaceFirst("/$", "").equals(data.toString())) {
                 // Parts of it take a path as it is, and others escape it: they would work in two directories.
                 throw new LocalException("--data-dir " + data
                         + ": Flink takes no blanks, % and letters beyond ASCII in it;" + " give another directory");
