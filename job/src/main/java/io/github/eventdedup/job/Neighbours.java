@@ -59,7 +59,8 @@ record Neighbours(String kafkaBootstrapServers, PostgresLogin postgres) {
     }
 
     /** What to say where {@link #kafka} could not be created, or got no answer. */
-    String kafkaDoesNotAnswer(Throwable reason) {
+    String kafkaDoesNotAnswer(Exception failure) {
+        Throwable reason = failure.getCause() == null ? failure : failure.getCause();
         return "Kafka at " + kafkaBootstrapServers + " does not answer: start it, or set " + KAFKA + " ("
                 + reason.getMessage() + ")";
     }

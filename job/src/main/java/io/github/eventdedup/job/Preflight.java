@@ -65,12 +65,12 @@ final class Preflight {
                 checkTopics(topics);
             }
         } catch (ExecutionException e) {
-            findings.add(neighbours.kafkaDoesNotAnswer(e.getCause()));
+            findings.add(neighbours.kafkaDoesNotAnswer(e));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             findings.add("interrupted while asking Kafka");
         } catch (KafkaException e) {
-            findings.add(neighbours.kafkaDoesNotAnswer(e.getCause() == null ? e : e.getCause()));
+            findings.add(neighbours.kafkaDoesNotAnswer(e));
         }
     }
 

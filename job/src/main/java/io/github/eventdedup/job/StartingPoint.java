@@ -2,6 +2,7 @@ package io.github.eventdedup.job;
 
 import io.github.eventdedup.job.JobSettings.Start;
 import java.io.IOException;
+import java.util.Collection;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -85,19 +86,20 @@ record StartingPoint(Configuration configuration, boolean isRecovery) {
                         .isPresent()) {
             return;
         }
-        try (RestClusterClient<StandaloneClusterId> cluster =
-                new RestClusterClient<>(Configuration.fromMap(flink.toMap()), StandaloneClusterId.getInstance())) {
-            for (JobStatusMessage job : cluster.listJobs().get()) {
-                if (job.getJobName().equals(stream) && !job.getJobState().isGloballyTerminalState()) {
-                    throw refused("stream '" + stream + "' has a job already, " + job.getJobId()
-                            + ": stop it first, with `flink stop " + job.getJobId() + "`");
-                }
+        for (JobStatusMessage job : jobs(Configuration.fromMap(flink.toMap()))) {
+            if (job.getJobName().equals(stream) && !job.getJobState().isGloballyTerminalState()) {
+                throw refused("stream '" + stream + "' has a job already, " + job.getJobId()
+                        + ": stop it first, with `flink stop " + job.getJobId() + "`");
             }
+        }
+    }
+
+    private static Collection<JobStatusMessage> jobs(Configuration flink) throws InvalidSettingsException {
+        try (var cluster = new RestClusterClient<>(flink, StandaloneClusterId.getInstance())) {
+            return cluster.listJobs().get();
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw refused("interrupted while asking the cluster for its jobs");
-        } catch (InvalidSettingsException e) {
-            throw e;
         } catch (Exception e) {
             Throwable cause = e instanceof ExecutionException ? e.getCause() : e;
             throw refused("the Flink cluster does not say which jobs it has: " + cause.getMessage());

@@ -38,7 +38,7 @@ final class Topics {
                     created.getValue().get();
                 } catch (ExecutionException e) {
                     if (e.getCause() instanceof TimeoutException) {
-                        errors.add(neighbours.kafkaDoesNotAnswer(e.getCause()));
+                        errors.add(neighbours.kafkaDoesNotAnswer(e));
                         return;
                     }
                     if (!(e.getCause() instanceof TopicExistsException)) {
@@ -48,7 +48,7 @@ final class Topics {
                 }
             }
         } catch (KafkaException e) {
-            errors.add(neighbours.kafkaDoesNotAnswer(e.getCause() == null ? e : e.getCause()));
+            errors.add(neighbours.kafkaDoesNotAnswer(e));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             errors.add("interrupted while creating topics");

@@ -62,7 +62,7 @@ final class Dedup implements Runnable {
             if (!data.toUri().getRawPath().replaceFirst("/$", "").equals(data.toString())) {
                 // Parts of it take a path as it is, and others escape it: they would work in two directories.
                 throw new LocalException("--data-dir " + data
-                        + ": Flink takes no blanks, % and letters beyond ASCII in it;" + " give another directory");
+                        + ": Flink takes no blanks, % and letters beyond ASCII in it; give another directory");
             }
             if (portOffset != null && (portOffset < 0 || portOffset > 65535 - 9092)) {
                 throw new LocalException("--port-offset " + portOffset + ": give a number from 0 to " + (65535 - 9092));

@@ -96,21 +96,11 @@ final class FlinkCluster {
     /** Flink's own build of ZooKeeper. */
     ProcessBuilder zooKeeper() {
         return Layout.process(
-                List.of(
-                        Layout.java(),
-                        "-XX:+UseSerialGC",
-                        "-XX:TieredStopAtLevel=1",
-                        "-Xmx64m",
-                        "-Dlog4j.configurationFile=" + conf.resolve("log4j.properties"),
-                        "-Dlog.file=" + layout.log("zookeeper"),
-                        layout.temporaryFiles("zookeeper"),
-                        "-cp",
-                        classPath(),
+                command(
+                        "zookeeper",
+                        List.of("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx64m"),
                         "org.apache.flink.runtime.zookeeper.FlinkZooKeeperQuorumPeer",
-                        "--zkConfigFile",
-                        conf.resolve("zoo.cfg").toString(),
-                        "--peerId",
-                        "1"),
+                        List.of("--zkConfigFile", conf.resolve("zoo.cfg").toString(), "--peerId", "1")),
                 Map.of());
     }
 
@@ -154,18 +144,26 @@ final class FlinkCluster {
 
     private ProcessBuilder daemon(String name, String resources, String mainClass) {
         List<String> result = resourceParameters(resources);
+        List<String> options = new ArrayList<>(words(result.get(0)));
+        options.addAll(javaOptions(name));
+        List<String> arguments = new ArrayList<>(List.of("--configDir", conf.toString()));
+        arguments.addAll(words(result.get(1)));
+        return withConfiguration(command(name, options, mainClass, arguments));
+    }
+
+    /** The command line of a process that stays, with a log and temporary files of its own. */
+    private List<String> command(String name, List<String> options, String mainClass, List<String> arguments) {
         List<String> command = new ArrayList<>();
         command.add(Layout.java());
-        command.addAll(words(result.get(0)));
-        command.addAll(javaOptions(name));
+        command.addAll(options);
         command.add("-Dlog4j.configurationFile=" + conf.resolve("log4j.properties"));
         // Also where RocksDB works and uploads go, unless configured otherwise.
         command.add(layout.temporaryFiles(name));
         // The file that the web UI shows.
         command.add("-Dlog.file=" + layout.log(name));
-        command.addAll(List.of("-cp", classPath(), mainClass, "--configDir", conf.toString()));
-        command.addAll(words(result.get(1)));
-        return withConfiguration(command);
+        command.addAll(List.of("-cp", classPath(), mainClass));
+        command.addAll(arguments);
+        return command;
     }
 
     private ProcessBuilder withConfiguration(List<String> command) {

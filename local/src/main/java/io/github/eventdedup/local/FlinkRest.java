@@ -91,14 +91,6 @@ final class FlinkRest {
                 .max(Comparator.comparing((Job job) -> !job.isOver()).thenComparingLong(Job::started));
     }
 
-    /** How many instances its widest operator has. */
-    int parallelism(Job job) throws IOException {
-        return elements(get("/jobs/" + job.id()).path("vertices"))
-                .mapToInt(vertex -> vertex.path("parallelism").asInt())
-                .max()
-                .orElse(0);
-    }
-
     /** Whether every task of a job runs; the job's own state says so before they do. */
     boolean runs(Job job) throws IOException {
         return job.state().equals("RUNNING")

@@ -10,7 +10,6 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -97,11 +96,11 @@ final class LocalSystem {
     }
 
     /** Begins from nothing: what Flink has is kept on disk, under another name. */
-    void setStateAside(Clock clock) {
+    void setStateAside() {
         Path flink = layout.flink();
         try {
             if (Files.exists(flink)) {
-                Files.move(flink, flink.resolveSibling(flink.getFileName() + ".aside-" + clock.millis()));
+                Files.move(flink, flink.resolveSibling(flink.getFileName() + ".aside-" + System.currentTimeMillis()));
             }
         } catch (IOException e) {
             throw new LocalException("cannot rename " + flink + ": " + e, e);

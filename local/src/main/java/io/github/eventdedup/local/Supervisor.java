@@ -5,7 +5,6 @@ import java.io.IOException;
 import java.io.PrintStream;
 import java.net.InetAddress;
 import java.net.ServerSocket;
-import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -81,7 +80,7 @@ final class Supervisor {
         checkPorts();
         Runtime.getRuntime().addShutdownHook(new Thread(this::shutDown, "shut-down"));
         if (fresh) {
-            system.setStateAside(Clock.systemUTC());
+            system.setStateAside();
         }
         try {
             start();

@@ -102,9 +102,7 @@ class DedupUpIT {
     @Test
     @Order(3)
     void theJobHasTheConfiguredParallelism() throws Exception {
-        FlinkRest flink = system.flink;
-
-        assertThat(flink.parallelism(flink.job("view-events").orElseThrow())).isEqualTo(2);
+        assertThat(system.parallelism()).isEqualTo(2);
     }
 
     @Test
@@ -161,7 +159,7 @@ class DedupUpIT {
     @Order(8)
     void losesNothingWhenTheWholeMachineDies() throws Exception {
         system.assertNothingIsLostWhile("machine", () -> {
-            await().atMost(RunningSystem.STORED_WITHIN).until(system::hasCheckpoint);
+            await().atMost(RunningSystem.STORED_WITHIN).until(() -> system.checkpoints("completed") > 0);
             system.kill(RunState.SUPERVISOR);
             system.kill(PARTS.toArray(String[]::new));
             assertThat(system.succeed("up", "--detach")).contains("restored from", "/chk-");
@@ -174,7 +172,7 @@ class DedupUpIT {
         // Where nobody would look for it.
         Path elsewhere = directory.resolve("elsewhere");
         FlinkRest flink = system.flink;
-        String savepoint = flink.stop(flink.job("view-events").orElseThrow(), elsewhere, RunningSystem.STORED_WITHIN);
+        String savepoint = flink.stop(system.job(), elsewhere, RunningSystem.STORED_WITHIN);
         assertThat(Path.of(URI.create(savepoint)).resolve("_metadata")).exists();
         Path noted = dedup.layout().flink().resolve("view-events.stopped-with");
         await().atMost(RunningSystem.STORED_WITHIN).until(() -> Files.exists(noted));

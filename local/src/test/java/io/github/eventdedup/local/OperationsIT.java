@@ -15,8 +15,6 @@ import java.util.List;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.stream.Stream;
-import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.MethodOrderer;
@@ -34,7 +32,6 @@ import org.junit.jupiter.api.io.TempDir;
 @TestMethodOrder(MethodOrderer.OrderAnnotation.class)
 class OperationsIT {
 
-    private static final String STREAM = "view-events";
     private static final Pattern SAVEPOINT = Pattern.compile("Savepoint completed. Path: (\\S+)");
     private static final Pattern JOB_ID = Pattern.compile("[0-9a-f]{32}");
 
@@ -71,7 +68,7 @@ class OperationsIT {
                 .anySatisfy(name -> assertThat(name).contains("read view-events", "identify", "dead-letters"))
                 .anySatisfy(name -> assertThat(name).contains("deduplicate", "store", "duplicates"));
         await().atMost(RECOVERED_WITHIN)
-                .untilAsserted(() -> assertThat(system.flink.counts(job()))
+                .untilAsserted(() -> assertThat(system.flink.counts(system.job()))
                         .containsKeys("received", "unique", "duplicate", "deadLettered", "refused", "escapes"));
     }
 
@@ -83,7 +80,7 @@ class OperationsIT {
             stop();
             run("Restore", "-s SAVEPOINT");
         });
-        assertThat(system.flink.restoredFrom(job())).contains(savepoint);
+        assertThat(system.flink.restoredFrom(system.job())).contains(savepoint);
     }
 
     @Test
@@ -93,7 +90,7 @@ class OperationsIT {
             assertThat(fail("Start without state", "--fresh").lines().limit(2))
                     .last()
                     .asString()
-                    .contains("has a job already, " + job().id(), "flink stop");
+                    .contains("has a job already, " + system.job().id(), "flink stop");
             stop();
 
             String refusal = fail("Start without state", "view-events.yaml");
@@ -103,11 +100,11 @@ class OperationsIT {
                     .asString()
                     .contains("has state", "--resume", "-s", "--fresh");
             assertThat(refusal).contains(savepoint);
-            assertThat(system.flink.job(STREAM).orElseThrow().isOver()).isTrue();
+            assertThat(system.job().isOver()).isTrue();
 
             run("Restore", "--resume");
         });
-        assertThat(system.flink.restoredFrom(job())).contains(savepoint);
+        assertThat(system.flink.restoredFrom(system.job())).contains(savepoint);
     }
 
     /** With every record still in Kafka it decides everything again, and nothing changes. */
@@ -118,7 +115,7 @@ class OperationsIT {
             stop();
             run("Start without state", "--fresh");
         });
-        assertThat(system.flink.restoredFrom(job())).isEmpty();
+        assertThat(system.flink.restoredFrom(system.job())).isEmpty();
     }
 
     @Test
@@ -127,13 +124,13 @@ class OperationsIT {
         system.assertNothingIsLostWhile("rescale", () -> {
             stop();
             run("Rescale", "-p 4");
-            assertThat(system.flink.parallelism(job())).isEqualTo(4);
+            assertThat(system.parallelism()).isEqualTo(4);
 
             stop();
             String toOne = command("Rescale", "-p 4").replace("-p 4", "-p 1");
             system.succeed(words(toOne));
             awaitRunning();
-            assertThat(system.flink.parallelism(job())).isEqualTo(1);
+            assertThat(system.parallelism()).isEqualTo(1);
         });
     }
 
@@ -157,7 +154,7 @@ class OperationsIT {
             savepoint = before;
             jar = released;
             run("Roll out a new jar, and roll back", "-s SAVEPOINT");
-            assertThat(system.flink.restoredFrom(job())).contains(before);
+            assertThat(system.flink.restoredFrom(system.job())).contains(before);
         });
     }
 
@@ -203,23 +200,23 @@ class OperationsIT {
         system.execute("CREATE TRIGGER slow BEFORE INSERT ON view_events FOR EACH ROW EXECUTE FUNCTION slow()");
         system.assertNothingIsLostWhile("slow", () -> {
             await().atMost(RECOVERED_WITHIN).until(() -> isBackpressured());
-            long completed = checkpoints("completed");
-            await().atMost(RECOVERED_WITHIN).until(() -> checkpoints("completed") >= completed + 2);
+            long completed = system.checkpoints("completed");
+            await().atMost(RECOVERED_WITHIN).until(() -> system.checkpoints("completed") >= completed + 2);
             system.execute("DROP TRIGGER slow ON view_events");
         });
-        assertThat(checkpoints("failed")).isZero();
+        assertThat(system.checkpoints("failed")).isZero();
     }
 
     @Test
     @Order(10)
     void survivesTheDeathOfJobManagerAndTaskManager() throws Exception {
-        FlinkRest.Job before = job();
+        FlinkRest.Job before = system.job();
         system.assertNothingIsLostWhile("killed", () -> {
             system.kill("jobmanager", "taskmanager");
             system.awaitAllUp();
         });
-        assertThat(job().id()).as("it is the same job, not another").isEqualTo(before.id());
-        assertThat(system.flink.restoredFrom(job()).orElseThrow()).contains(before.id(), "/chk-");
+        assertThat(system.job().id()).as("it is the same job, not another").isEqualTo(before.id());
+        assertThat(system.flink.restoredFrom(system.job()).orElseThrow()).contains(before.id(), "/chk-");
     }
 
     @Test
@@ -228,40 +225,20 @@ class OperationsIT {
         assertThat(typed).hasSameElementsAs(commands());
     }
 
-    private FlinkRest.Job job() throws Exception {
-        return system.flink.job(STREAM).orElseThrow();
-    }
-
     private List<String> operators() throws Exception {
-        return stream(system.flink.get("/jobs/" + job().id()).path("vertices"))
-                .map(vertex -> vertex.path("name").asText())
-                .toList();
+        return system.vertices().map(vertex -> vertex.path("name").asText()).toList();
     }
 
     /** What colours an operator in the web UI. */
     private boolean isBackpressured() throws Exception {
-        JsonNode vertices = system.flink.get("/jobs/" + job().id()).path("vertices");
-        for (JsonNode vertex : vertices) {
-            String path =
-                    "/jobs/" + job().id() + "/vertices/" + vertex.path("id").asText() + "/backpressure";
+        for (JsonNode vertex : system.vertices().toList()) {
+            String path = "/jobs/" + system.job().id() + "/vertices/"
+                    + vertex.path("id").asText() + "/backpressure";
             if (system.flink.get(path).path("backpressureLevel").asText().equals("high")) {
                 return true;
             }
         }
         return false;
-    }
-
-    /** How many checkpoints of the running job have ended like this. */
-    private long checkpoints(String how) throws Exception {
-        return system.flink
-                .get("/jobs/" + job().id() + "/checkpoints")
-                .path("counts")
-                .path(how)
-                .asLong();
-    }
-
-    private static Stream<JsonNode> stream(JsonNode array) {
-        return StreamSupport.stream(array.spliterator(), false);
     }
 
     private void stop() throws Exception {
@@ -277,7 +254,7 @@ class OperationsIT {
     }
 
     private void awaitRunning() {
-        await().atMost(RECOVERED_WITHIN).until(() -> system.flink.runs(job()));
+        await().atMost(RECOVERED_WITHIN).until(() -> system.flink.runs(system.job()));
     }
 
     private String succeed(String section, String part) throws Exception {

@@ -25,6 +25,8 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.stream.Stream;
+import java.util.stream.StreamSupport;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.StringDeserializer;
@@ -145,7 +147,8 @@ final class RunningSystem implements AutoCloseable {
     /** Waits until every acknowledged event is in the table, once, with nothing else, and all counts agree. */
     void awaitStored() {
         await().atMost(RECOVERED_WITHIN).untilAsserted(() -> {
-            Set<String> stored = new HashSet<>(query("SELECT encode(fingerprint, 'hex') FROM view_events"));
+            List<String> rows = query("SELECT encode(fingerprint, 'hex') FROM view_events");
+            Set<String> stored = new HashSet<>(rows);
             assertThat(missing(acknowledged, stored))
                     .as("acknowledged, not stored")
                     .isEmpty();
@@ -153,14 +156,13 @@ final class RunningSystem implements AutoCloseable {
                     .as("stored, never acknowledged")
                     .isEmpty();
             assertThat(query("SELECT sum(escapes) FROM view_events")).containsExactly("0");
-            long rows = Long.parseLong(query("SELECT count(*) FROM view_events").get(0));
             JsonNode job = status().path("jobs").get(0);
-            assertThat(job.path("unique").asLong()).as(job.toString()).isEqualTo(rows);
+            assertThat(job.path("unique").asLong()).as(job.toString()).isEqualTo(rows.size());
             assertThat(job.path("deadLettered").asLong(-1)).as(job.toString()).isZero();
             assertThat(job.path("received").asLong()).as(job.toString()).isEqualTo(positions(STREAM));
             assertThat(job.path("received").asLong())
                     .as(job.toString())
-                    .isEqualTo(rows + job.path("duplicate").asLong());
+                    .isEqualTo(rows.size() + job.path("duplicate").asLong());
             // Written at least once: counted by the position that each is keyed with.
             assertThat(job.path("duplicate").asLong())
                     .as(job.toString())
@@ -265,13 +267,30 @@ final class RunningSystem implements AutoCloseable {
         });
     }
 
-    /** Whether the job has completed one since it runs. */
-    boolean hasCheckpoint() throws IOException {
-        return flink.get("/jobs/" + flink.job(STREAM).orElseThrow().id() + "/checkpoints")
-                        .path("counts")
-                        .path("completed")
-                        .asLong()
-                > 0;
+    FlinkRest.Job job() throws IOException {
+        return flink.job(STREAM).orElseThrow();
+    }
+
+    /** How many checkpoints of the running job have ended like this. */
+    long checkpoints(String how) throws IOException {
+        return flink.get("/jobs/" + job().id() + "/checkpoints")
+                .path("counts")
+                .path(how)
+                .asLong();
+    }
+
+    /** The vertices of the job's graph. */
+    Stream<JsonNode> vertices() throws IOException {
+        return StreamSupport.stream(
+                flink.get("/jobs/" + job().id()).path("vertices").spliterator(), false);
+    }
+
+    /** How many instances the job's widest vertex has. */
+    int parallelism() throws IOException {
+        return vertices()
+                .mapToInt(vertex -> vertex.path("parallelism").asInt())
+                .max()
+                .orElseThrow();
     }
 
     /** The first column. */
