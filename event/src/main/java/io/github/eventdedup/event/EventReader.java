@@ -74,8 +74,9 @@ public final class EventReader {
         fingerprintFunction = new FingerprintFunction(stream.stream());
         fingerprintFields = stream.fingerprint();
         columns = stream.table().columns();
-        PostgresTable.Document document = stream.table().document();
-        jsonb = document != null && document.type() == PostgresTable.Document.Type.JSONB;
+        jsonb = stream.table() instanceof PostgresTable postgres
+                && postgres.document() != null
+                && postgres.document().type() == PostgresTable.Document.Type.JSONB;
         for (String field : fingerprintFields) {
             uses.put(field, useOf(field));
         }

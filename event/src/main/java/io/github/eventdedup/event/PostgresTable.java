@@ -11,7 +11,7 @@ import java.util.Set;
  * @param columns the columns filled from fields, in the order declared
  * @param document the column that keeps the whole event, or null where none does
  */
-public record PostgresTable(String name, List<Column> columns, Document document) implements Serializable {
+public record PostgresTable(String name, List<Column> columns, Document document) implements Table {
 
     /** The columns every table has, which the job fills and no field may be mapped to. */
     public static final Set<String> OWN_COLUMNS =

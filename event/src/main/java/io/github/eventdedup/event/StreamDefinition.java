@@ -9,17 +9,19 @@ import java.time.Duration;
 import java.util.List;
 
 /**
- * One stream: what makes two of its events the same, for how long, and where the unique ones go. Immutable.
+ * One stream: what makes two of its events the same, for how long, where they come from and where the unique ones go.
+ * Immutable.
  *
  * @param stream the stream's name, also that of its Kafka topic
  * @param fingerprint the fields that make two events the same, in the order they are hashed
  * @param window for how long after the first sight an equal event is a duplicate
  * @param ttlSlack how much longer than the window state is kept, so that an outage of the job up to this long does not
  *     expire what it still needs
+ * @param outbox the table that the relay takes events from, or null where they come from elsewhere alone
  * @param table where unique events are stored
  */
 public record StreamDefinition(
-        String stream, List<String> fingerprint, Duration window, Duration ttlSlack, PostgresTable table)
+        String stream, List<String> fingerprint, Duration window, Duration ttlSlack, Outbox outbox, Table table)
         implements Serializable {
 
     /** Takes an unmodifiable copy of the fingerprint fields. */

@@ -41,6 +41,14 @@ final class StreamDefinitionParser {
 
     private static final Pattern TABLE = Pattern.compile("(?:[a-z_][a-z0-9_]{0,62}\\.)?[a-z_][a-z0-9_]{0,62}");
 
+    /** ClickHouse tells upper case from lower case, and needs no quotes around these. */
+    private static final Pattern CLICKHOUSE_IDENTIFIER = Pattern.compile("[a-zA-Z_][a-zA-Z0-9_]{0,62}");
+
+    private static final Pattern CLICKHOUSE_TABLE =
+            Pattern.compile("(?:[a-zA-Z_][a-zA-Z0-9_]{0,62}\\.)?[a-zA-Z_][a-zA-Z0-9_]{0,62}");
+
+    private static final String LOWER_CASE = "lower-case letters, digits and '_'";
+
     private static final YAMLFactory YAML = YAMLFactory.builder()
             .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
             .build();
@@ -103,15 +111,16 @@ final class StreamDefinitionParser {
     }
 
     private StreamDefinition stream(JsonNode root) {
-        if (!isMapping("", root, Set.of("stream", "fingerprint", "window", "ttl-slack", "sink"))) {
+        if (!isMapping("", root, Set.of("stream", "fingerprint", "window", "ttl-slack", "outbox", "sink"))) {
             return null;
         }
         String stream = name("stream", root.get("stream"), STREAM, "lower-case letters, digits, '.', '_' and '-'");
         List<String> fingerprint = fingerprint(root.get("fingerprint"));
         Duration window = duration("window", root.get("window"));
         Duration ttlSlack = root.has("ttl-slack") ? duration("ttl-slack", root.get("ttl-slack")) : DEFAULT_TTL_SLACK;
-        PostgresTable table = sink(root.get("sink"));
-        return errors.isEmpty() ? new StreamDefinition(stream, fingerprint, window, ttlSlack, table) : null;
+        Outbox outbox = root.has("outbox") ? outbox(root.get("outbox"), fingerprint) : null;
+        Table table = sink(root.get("sink"));
+        return errors.isEmpty() ? new StreamDefinition(stream, fingerprint, window, ttlSlack, outbox, table) : null;
     }
 
     private List<String> fingerprint(JsonNode node) {
@@ -132,19 +141,80 @@ final class StreamDefinitionParser {
         return fields;
     }
 
-    private PostgresTable sink(JsonNode node) {
-        if (!isMapping("sink", node, Set.of("postgres"))) {
+    private Outbox outbox(JsonNode node, List<String> fingerprint) {
+        if (!isMapping("outbox", node, Set.of("table", "id", "sent", "partition-by", "fields"))) {
             return null;
         }
-        JsonNode postgres = node.get("postgres");
+        String table = name("outbox.table", node.get("table"), TABLE, LOWER_CASE);
+        String id = name("outbox.id", node.get("id"), IDENTIFIER, LOWER_CASE);
+        String sent = name("outbox.sent", node.get("sent"), IDENTIFIER, LOWER_CASE);
+        String partitionBy = node.has("partition-by")
+                ? name("outbox.partition-by", node.get("partition-by"), IDENTIFIER, LOWER_CASE)
+                : null;
+        List<Outbox.Field> fields = new ArrayList<>();
+        JsonNode mapping = node.get("fields");
+        if (mapping == null || !mapping.isObject()) {
+            errors.add("outbox.fields: must map fields to columns, as in 'user: username'");
+        } else {
+            mapping.properties()
+                    .forEach(entry -> fields.add(new Outbox.Field(
+                            entry.getKey(),
+                            name("outbox.fields." + entry.getKey(), entry.getValue(), IDENTIFIER, LOWER_CASE))));
+            for (String field : fingerprint) {
+                if (field != null && !mapping.has(field)) {
+                    errors.add("outbox.fields: lacks the field '" + field + "', which is part of the fingerprint");
+                }
+            }
+        }
+        return errors.isEmpty() ? new Outbox(table, id, sent, partitionBy, fields) : null;
+    }
+
+    private Table sink(JsonNode node) {
+        if (!isMapping("sink", node, Set.of("postgres", "clickhouse"))) {
+            return null;
+        }
+        if (node.has("clickhouse") == node.has("postgres")) {
+            errors.add("sink: must have one of the keys clickhouse, postgres");
+            return null;
+        }
+        return node.has("clickhouse") ? clickHouseTable(node.get("clickhouse")) : postgresTable(node.get("postgres"));
+    }
+
+    private PostgresTable postgresTable(JsonNode postgres) {
         if (!isMapping("sink.postgres", postgres, Set.of("table", "columns", "document"))) {
             return null;
         }
-        String table = name("sink.postgres.table", postgres.get("table"), TABLE, "lower-case letters, digits and '_'");
+        String table = name("sink.postgres.table", postgres.get("table"), TABLE, LOWER_CASE);
         Set<String> names = new HashSet<>();
         List<Column> columns = columns(postgres.get("columns"), names);
         PostgresTable.Document document = postgres.has("document") ? document(postgres.get("document"), names) : null;
         return errors.isEmpty() ? new PostgresTable(table, columns, document) : null;
+    }
+
+    private ClickHouseTable clickHouseTable(JsonNode clickHouse) {
+        if (!isMapping("sink.clickhouse", clickHouse, Set.of("table", "columns"))) {
+            return null;
+        }
+        String table =
+                name("sink.clickhouse.table", clickHouse.get("table"), CLICKHOUSE_TABLE, "letters, digits and '_'");
+        List<Column> columns = new ArrayList<>();
+        JsonNode mapping = clickHouse.get("columns");
+        if (mapping == null || !mapping.isObject() || mapping.isEmpty()) {
+            errors.add("sink.clickhouse.columns: must map columns to fields, as in 'username: user'");
+        } else {
+            mapping.properties().forEach(entry -> {
+                String key = "sink.clickhouse.columns." + entry.getKey();
+                if (!CLICKHOUSE_IDENTIFIER.matcher(entry.getKey()).matches()) {
+                    errors.add(key + ": '" + entry.getKey() + "' is not a column name of letters, digits and '_'");
+                }
+                if (entry.getValue().isObject()) {
+                    errors.add(key + ": must be the name of a field; the column's type is that of the table");
+                } else {
+                    columns.add(new Column(entry.getKey(), field(key, entry.getValue()), ColumnType.TEXT));
+                }
+            });
+        }
+        return errors.isEmpty() ? new ClickHouseTable(table, columns) : null;
     }
 
     private List<Column> columns(JsonNode node, Set<String> names) {

@@ -39,6 +39,11 @@ final class Sample {
     static StreamDefinition stream(
             String name, List<String> fingerprint, List<Column> columns, PostgresTable.Document document) {
         return new StreamDefinition(
-                name, fingerprint, Duration.ofDays(7), Duration.ofDays(1), new PostgresTable("t", columns, document));
+                name,
+                fingerprint,
+                Duration.ofDays(7),
+                Duration.ofDays(1),
+                null,
+                new PostgresTable("t", columns, document));
     }
 }

@@ -30,6 +30,8 @@ class StreamDefinitionTest {
                 columns: { a: x }
             """;
 
+    private static final String CLICKHOUSE = MINIMAL.replace("postgres", "clickhouse");
+
     @TempDir
     Path directory;
 
@@ -47,8 +49,89 @@ class StreamDefinitionTest {
                 .startsWith(new Column("user_id", "userId", ColumnType.TEXT))
                 .contains(new Column("event_datetime", "event_datetime", ColumnType.TIMESTAMP))
                 .endsWith(new Column("playtime_ms", "playtime_ms", ColumnType.BIGINT));
-        assertThat(stream.table().document())
-                .isEqualTo(new PostgresTable.Document("event", PostgresTable.Document.Type.JSON));
+        assertThat(document(stream)).isEqualTo(new PostgresTable.Document("event", PostgresTable.Document.Type.JSON));
+    }
+
+    @Test
+    void readsAStreamOfAnOutboxForClickHouse() throws Exception {
+        StreamDefinition stream = StreamDefinition.read(Path.of("../streams/user-logins.yaml"));
+        assertThat(stream)
+                .isEqualTo(new StreamDefinition(
+                        "user-logins",
+                        List.of("id"),
+                        Duration.ofDays(7),
+                        Duration.ofDays(1),
+                        new Outbox(
+                                "user_logins",
+                                "id",
+                                "sent_to_kafka",
+                                "username",
+                                List.of(
+                                        new Outbox.Field("id", "id"),
+                                        new Outbox.Field("user", "username"),
+                                        new Outbox.Field("event", "event_type"),
+                                        new Outbox.Field("timestamp", "event_time"))),
+                        new ClickHouseTable(
+                                "user_logins",
+                                List.of(
+                                        new Column("id", "id", ColumnType.TEXT),
+                                        new Column("username", "user", ColumnType.TEXT),
+                                        new Column("event_type", "event", ColumnType.TEXT),
+                                        new Column("event_time", "timestamp", ColumnType.TEXT)))));
+    }
+
+    @Test
+    void takesClickHousesNames() throws Exception {
+        StreamDefinition stream =
+                read(CLICKHOUSE.replace("table: t", "table: Db.T1").replace("a: x", "userName: x"));
+        assertThat(stream.table())
+                .isEqualTo(new ClickHouseTable("Db.T1", List.of(new Column("userName", "x", ColumnType.TEXT))));
+        assertThat(stream.outbox()).isNull();
+    }
+
+    @Test
+    void refusesWhatIsNoClickHouseTable() {
+        refused(
+                CLICKHOUSE.replace("table: t", "table: a.b.c"),
+                "sink.clickhouse.table: 'a.b.c' is not a name of letters, digits and '_'");
+        refused(
+                CLICKHOUSE.replace("{ a: x }", "{}"),
+                "sink.clickhouse.columns: must map columns to fields, as in 'username: user'");
+        refused(
+                CLICKHOUSE.replace("{ a: x }", "{ a: { field: x, type: bigint }, 'b`': y, c: 5 }"),
+                "sink.clickhouse.columns.a: must be the name of a field; the column's type is that of the table",
+                "sink.clickhouse.columns.b`: 'b`' is not a column name of letters, digits and '_'",
+                "sink.clickhouse.columns.c: must be the name of a field, a string");
+        refused(CLICKHOUSE + "    document: d", "sink.clickhouse.document: unknown key; known here: columns, table");
+        refused(
+                CLICKHOUSE + "  postgres: { table: t, columns: { a: x } }",
+                "sink: must have one of the keys clickhouse, postgres");
+        refused(
+                CLICKHOUSE.replaceFirst("(?s)sink:.*", "sink: {}"),
+                "sink: must have one of the keys clickhouse, postgres");
+    }
+
+    @Test
+    void refusesWhatIsNoOutbox() {
+        refused(
+                MINIMAL + "outbox: user_logins",
+                "outbox: must be a mapping with the keys fields, id, partition-by, sent, table");
+        refused(
+                MINIMAL
+                        + "outbox: { table: 'a b', id: Id, sent: 5, partition-by: [u], fields: { x: 'y z' }, every: 1s }",
+                "outbox.every: unknown key; known here: fields, id, partition-by, sent, table",
+                "outbox.table: 'a b' is not a name of lower-case letters, digits and '_'",
+                "outbox.id: 'Id' is not a name of lower-case letters, digits and '_'",
+                "outbox.sent: '5' is not a name of lower-case letters, digits and '_'",
+                "outbox.partition-by: '' is not a name of lower-case letters, digits and '_'",
+                "outbox.fields.x: 'y z' is not a name of lower-case letters, digits and '_'",
+                "outbox.fields: lacks the field 'id', which is part of the fingerprint");
+        refused(
+                MINIMAL + "outbox: { fields: id }",
+                "outbox.table: missing",
+                "outbox.id: missing",
+                "outbox.sent: missing",
+                "outbox.fields: must map fields to columns, as in 'user: username'");
     }
 
     @Test
@@ -56,7 +139,7 @@ class StreamDefinitionTest {
         StreamDefinition stream = read(MINIMAL);
         assertThat(stream.ttlSlack()).isEqualTo(Duration.ofDays(1));
         assertThat(stream.table().columns()).containsExactly(new Column("a", "x", ColumnType.TEXT));
-        assertThat(stream.table().document()).isNull();
+        assertThat(document(stream)).isNull();
         assertThat(read(MINIMAL.replace("{ a: x }", "{ a: { field: x } }"))).isEqualTo(stream);
     }
 
@@ -84,6 +167,7 @@ class StreamDefinitionTest {
                         List.of("id", "two words", "ünï"),
                         Duration.ofHours(36),
                         Duration.ofMinutes(90),
+                        null,
                         new PostgresTable(
                                 "events.t",
                                 List.of(
@@ -93,7 +177,7 @@ class StreamDefinitionTest {
                                         new Column("d", "d", ColumnType.BOOLEAN),
                                         new Column("e", "e", ColumnType.TIMESTAMP)),
                                 new PostgresTable.Document("doc", PostgresTable.Document.Type.JSONB))));
-        assertThat(read(MINIMAL + "    document: { column: doc }").table().document())
+        assertThat(document(read(MINIMAL + "    document: { column: doc }")))
                 .isEqualTo(new PostgresTable.Document("doc", PostgresTable.Document.Type.JSON));
     }
 
@@ -139,13 +223,13 @@ class StreamDefinitionTest {
                 .isExactlyInstanceOf(InvalidStreamDefinitionException.class)
                 .hasMessage("""
                         %s is not a valid stream definition:
-                          retries: unknown key; known here: fingerprint, sink, stream, ttl-slack, window
+                          retries: unknown key; known here: fingerprint, outbox, sink, stream, ttl-slack, window
                           stream: 'View Events' is not a name of lower-case letters, digits, '.', '_' and '-'
                           fingerprint: 'id' is listed twice
                           fingerprint: must be the name of a field, a string
                           window: '7' is not a duration; write 7d, 36h, 90m or 30s
                           ttl-slack: 'soon' is not a duration; write 7d, 36h, 90m or 30s
-                          sink.kafka: unknown key; known here: postgres
+                          sink.kafka: unknown key; known here: clickhouse, postgres
                           sink.postgres.index: unknown key; known here: columns, document, table
                           sink.postgres.table: 't; drop' is not a name of lower-case letters, digits and '_'
                           sink.postgres.columns.Upper: 'Upper' is not a column name of lower-case letters, digits and '_'
@@ -171,7 +255,7 @@ class StreamDefinitionTest {
                 "stream: missing",
                 "fingerprint: missing; list the fields that make two events the same",
                 "window: missing; write a duration such as 7d, 36h, 90m or 30s",
-                "sink: missing; must be a mapping with the keys postgres");
+                "sink: missing; must be a mapping with the keys clickhouse, postgres");
         refused(
                 MINIMAL.replace("table: t", "").replace("columns: { a: x }", "document: e"),
                 "sink.postgres.table: missing",
@@ -229,7 +313,8 @@ class StreamDefinitionTest {
 
     @Test
     void refusesWhatIsNotOneMapping() {
-        String notAMapping = "the file: must be a mapping with the keys fingerprint, sink, stream, ttl-slack, window";
+        String notAMapping =
+                "the file: must be a mapping with the keys fingerprint, outbox, sink, stream, ttl-slack, window";
         for (String yaml : List.of("null", "text", "5", "[]", "- stream: s", "--- |\n  text")) {
             refused(yaml, notAMapping);
         }
@@ -283,6 +368,10 @@ class StreamDefinitionTest {
     void passesOnThatAFileIsMissing() {
         assertThatThrownBy(() -> StreamDefinition.read(directory.resolve("none.yaml")))
                 .isInstanceOf(NoSuchFileException.class);
+    }
+
+    private static PostgresTable.Document document(StreamDefinition stream) {
+        return ((PostgresTable) stream.table()).document();
     }
 
     private void refused(String yaml, String... errors) {

@@ -1,6 +1,7 @@
 package io.github.eventdedup.job;
 
 import io.github.eventdedup.event.Fingerprint;
+import io.github.eventdedup.event.PostgresTable;
 import io.github.eventdedup.event.StreamDefinition;
 import java.io.IOException;
 import java.sql.SQLException;
@@ -65,7 +66,7 @@ final class PostgresWriter implements StatefulSinkWriter<IdentifiedEvent, Postgr
             SinkWriter<DeadLetter> deadLetters,
             WriterInitContext context,
             PostgresSink.Counts counts) {
-        postgres = new PostgresBatchWriter(login, stream.table(), stream.window());
+        postgres = new PostgresBatchWriter(login, (PostgresTable) stream.table(), stream.window());
         this.deadLetters = deadLetters;
         clock = context.getProcessingTimeService();
         refused.inc(counts.refused());

@@ -195,7 +195,8 @@ class DeduplicateTest {
         harness.close();
         StreamDefinition views = Fixtures.viewEvents();
         harness = harness(
-                new StreamDefinition(views.stream(), views.fingerprint(), window, views.ttlSlack(), views.table()),
+                new StreamDefinition(
+                        views.stream(), views.fingerprint(), window, views.ttlSlack(), null, views.table()),
                 new EmbeddedRocksDBStateBackend());
         harness.initializeState(snapshot);
         harness.open();

@@ -80,6 +80,7 @@ class DeduplicationJobIT {
                 views.fingerprint(),
                 views.window(),
                 views.ttlSlack(),
+                null,
                 views.table());
         reader = new EventReader(stream);
         Fixtures.execute(login, "DROP TABLE IF EXISTS view_events");

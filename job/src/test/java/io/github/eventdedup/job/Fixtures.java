@@ -44,7 +44,12 @@ final class Fixtures {
             Duration always = Duration.ofDays(100 * 365);
             List<String> fingerprint = List.of("userId", "content_id", "event_name", "event_datetime", "sid");
             return new StreamDefinition(
-                    "view-events", fingerprint, always, always, viewEvents().table());
+                    "view-events",
+                    fingerprint,
+                    always,
+                    always,
+                    null,
+                    viewEvents().table());
         } catch (Exception e) {
             throw new AssertionError(e);
         }

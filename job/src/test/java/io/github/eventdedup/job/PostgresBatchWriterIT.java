@@ -218,7 +218,7 @@ class PostgresBatchWriterIT {
                         new Column("at", "at", ColumnType.TIMESTAMP),
                         new Column("missing", "missing", ColumnType.TEXT)),
                 new PostgresTable.Document("doc", PostgresTable.Document.Type.JSONB));
-        StreamDefinition stream = new StreamDefinition("typed", List.of("t"), WINDOW, Duration.ofDays(1), table);
+        StreamDefinition stream = new StreamDefinition("typed", List.of("t"), WINDOW, Duration.ofDays(1), null, table);
         String json = "{\"t\":\"\\\"\\\\ \\n\\t ю 🎬\",\"i\":-9223372036854775808,\"d\":-1.5e-3,\"b\":true,"
                 + "\"at\":\"1969-12-31T23:59:59.999999+03:00\"}";
         Event event = new EventReader(stream).read(json.getBytes(StandardCharsets.UTF_8));
@@ -240,7 +240,7 @@ class PostgresBatchWriterIT {
     }
 
     private static PostgresBatchWriter writer(StreamDefinition stream) {
-        return new PostgresBatchWriter(login, stream.table(), stream.window());
+        return new PostgresBatchWriter(login, (PostgresTable) stream.table(), stream.window());
     }
 
     private static IdentifiedEvent view(String user, int partition, long offset, long time) throws Exception {

@@ -56,8 +56,8 @@ class PreflightIT {
 
     @Test
     void namesEveryTopicThatIsMissing() {
-        StreamDefinition other =
-                new StreamDefinition("other", stream.fingerprint(), stream.window(), stream.ttlSlack(), stream.table());
+        StreamDefinition other = new StreamDefinition(
+                "other", stream.fingerprint(), stream.window(), stream.ttlSlack(), null, stream.table());
         assertThat(findings(other, servers.neighbours()))
                 .containsExactly(
                         "Kafka has no topic 'other': create it",

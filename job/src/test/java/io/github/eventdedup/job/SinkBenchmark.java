@@ -62,7 +62,8 @@ public final class SinkBenchmark {
         List<SourceRecord> records = Fixtures.sampleRecords();
         List<byte[]> columns = columns(stream, records);
         SplittableRandom random = new SplittableRandom(1);
-        try (PostgresBatchWriter writer = new PostgresBatchWriter(login, stream.table(), stream.window())) {
+        try (PostgresBatchWriter writer =
+                new PostgresBatchWriter(login, (PostgresTable) stream.table(), stream.window())) {
             for (int done = 0; done < rows; done += REPORT_EVERY) {
                 int count = Math.min(REPORT_EVERY, rows - done);
                 Duration postgresCpu = cpuOfChildren(server);
@@ -91,7 +92,7 @@ public final class SinkBenchmark {
 
     private static StreamDefinition stream(String variant) throws Exception {
         StreamDefinition stream = Fixtures.viewEvents();
-        PostgresTable table = stream.table();
+        PostgresTable table = (PostgresTable) stream.table();
         PostgresTable.Document document = switch (variant) {
             case "none" -> null;
             case "jsonb" -> new PostgresTable.Document("event", PostgresTable.Document.Type.JSONB);
@@ -102,6 +103,7 @@ public final class SinkBenchmark {
                 stream.fingerprint(),
                 stream.window(),
                 stream.ttlSlack(),
+                null,
                 new PostgresTable(table.name(), table.columns(), document));
     }
 
