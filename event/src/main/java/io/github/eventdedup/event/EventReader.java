@@ -71,9 +71,14 @@ public final class EventReader {
 
     /** A reader for events of this stream. */
     public EventReader(StreamDefinition stream) {
+        this(stream, stream.table().columns());
+    }
+
+    /** A reader for events of this stream, with the types that the database gives the columns. */
+    public EventReader(StreamDefinition stream, List<Column> columns) {
         fingerprintFunction = new FingerprintFunction(stream.stream());
         fingerprintFields = stream.fingerprint();
-        columns = stream.table().columns();
+        this.columns = List.copyOf(columns);
         jsonb = stream.table() instanceof PostgresTable postgres
                 && postgres.document() != null
                 && postgres.document().type() == PostgresTable.Document.Type.JSONB;

@@ -18,7 +18,7 @@ import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
  * </pre>
  *
  * Submitted with {@code --stream FILE}, and at most one of {@code --resume} and {@code --fresh} ({@link StartingPoint}).
- * Where Kafka and Postgres are comes from the environment ({@link Neighbours}).
+ * Where Kafka and the databases are comes from the environment ({@link Neighbours}).
  */
 public final class DeduplicationJob {
 
@@ -54,14 +54,15 @@ public final class DeduplicationJob {
     }
 
     /** The job with its connectors. */
-    static void build(StreamExecutionEnvironment environment, StreamDefinition stream, Neighbours neighbours) {
+    static void build(StreamExecutionEnvironment environment, StreamDefinition stream, Neighbours neighbours)
+            throws InvalidSettingsException, InterruptedException {
         String kafka = neighbours.kafkaBootstrapServers();
         Sink<DeadLetter> deadLetters = SideTopics.deadLetters(kafka, stream);
         topology(
                 environment,
                 stream,
                 RawTopic.source(kafka, stream),
-                new PostgresSink(stream, neighbours.postgres(), deadLetters),
+                Store.of(stream, neighbours, deadLetters),
                 SideTopics.duplicates(kafka, stream),
                 deadLetters);
     }
@@ -71,14 +72,14 @@ public final class DeduplicationJob {
             StreamExecutionEnvironment environment,
             StreamDefinition stream,
             Source<SourceRecord, ?, ?> rawTopic,
-            Sink<IdentifiedEvent> table,
+            Store store,
             Sink<IdentifiedEvent> duplicatesTopic,
             Sink<DeadLetter> deadLettersTopic) {
 
         SingleOutputStreamOperator<IdentifiedEvent> identified = environment
                 .fromSource(rawTopic, WatermarkStrategy.noWatermarks(), "read " + stream.stream())
                 .uid("read")
-                .process(new Identify(stream), ImmutableType.IDENTIFIED_EVENT)
+                .process(new Identify(stream, store.format()), ImmutableType.IDENTIFIED_EVENT)
                 .uid("identify")
                 .name("identify");
 
@@ -88,7 +89,7 @@ public final class DeduplicationJob {
                 .uid("deduplicate")
                 .name("deduplicate");
 
-        unique.sinkTo(table).uid("store").name("store");
+        unique.sinkTo(store.sink()).uid("store").name("store");
 
         unique.getSideOutput(Deduplicate.DUPLICATES)
                 .sinkTo(duplicatesTopic)

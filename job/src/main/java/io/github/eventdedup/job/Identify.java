@@ -22,17 +22,20 @@ final class Identify extends ProcessFunction<SourceRecord, IdentifiedEvent> impl
             new OutputTag<>("dead-letters", TypeInformation.of(DeadLetter.class));
 
     private final StreamDefinition stream;
+    private final RowFormat format;
     private transient EventReader reader;
     private transient CheckpointedCounter received;
     private transient CheckpointedCounter deadLettered;
 
-    Identify(StreamDefinition stream) {
+    /** @param format of the columns of the events that go on */
+    Identify(StreamDefinition stream, RowFormat format) {
         this.stream = stream;
+        this.format = format;
     }
 
     @Override
     public void initializeState(FunctionInitializationContext context) throws Exception {
-        reader = new EventReader(stream);
+        reader = new EventReader(stream, format.columns());
         MetricGroup metrics = getRuntimeContext().getMetricGroup().addGroup("stream", stream.stream());
         received = new CheckpointedCounter("received", metrics, context);
         deadLettered = new CheckpointedCounter("deadLettered", metrics, context);
@@ -46,7 +49,7 @@ final class Identify extends ProcessFunction<SourceRecord, IdentifiedEvent> impl
                 throw new InvalidEventException("has no value: a Kafka tombstone");
             }
             Event event = reader.read(record.value());
-            out.collect(new IdentifiedEvent(event.fingerprint(), record, CopyEncoder.columns(event.columns())));
+            out.collect(new IdentifiedEvent(event.fingerprint(), record, format.encode(event.columns())));
         } catch (InvalidEventException e) {
             deadLettered.increment();
             context.output(DEAD_LETTERS, new DeadLetter(record, "the event " + e.getMessage()));

@@ -4,6 +4,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.regex.Pattern;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AdminClientConfig;
 
@@ -12,38 +13,60 @@ import org.apache.kafka.clients.admin.AdminClientConfig;
  *
  * @param kafkaBootstrapServers where Kafka is
  * @param postgres where Postgres is
+ * @param clickHouse where ClickHouse is
  */
-record Neighbours(String kafkaBootstrapServers, PostgresLogin postgres) {
+record Neighbours(String kafkaBootstrapServers, PostgresLogin postgres, ClickHouseLogin clickHouse) {
 
     private static final String KAFKA = "DEDUP_KAFKA_BOOTSTRAP_SERVERS";
     private static final int KAFKA_TIMEOUT_MILLIS = 15_000;
-    private static final String URL = "DEDUP_POSTGRES_URL";
-    private static final String USER = "DEDUP_POSTGRES_USER";
-    private static final Set<String> KNOWN =
-            Set.of(KAFKA, URL, USER, PostgresLogin.PASSWORD.variable(), PostgresLogin.PASSWORD.fileVariable());
+    private static final String POSTGRES_URL = "DEDUP_POSTGRES_URL";
+    private static final String POSTGRES_USER = "DEDUP_POSTGRES_USER";
+    private static final String CLICKHOUSE_URL = "DEDUP_CLICKHOUSE_URL";
+    private static final String CLICKHOUSE_DATABASE = "DEDUP_CLICKHOUSE_DATABASE";
+    private static final String CLICKHOUSE_USER = "DEDUP_CLICKHOUSE_USER";
+    private static final Set<String> KNOWN = Set.of(
+            KAFKA,
+            POSTGRES_URL,
+            POSTGRES_USER,
+            PostgresLogin.PASSWORD.variable(),
+            PostgresLogin.PASSWORD.fileVariable(),
+            CLICKHOUSE_URL,
+            CLICKHOUSE_DATABASE,
+            CLICKHOUSE_USER,
+            ClickHouseLogin.PASSWORD.variable(),
+            ClickHouseLogin.PASSWORD.fileVariable());
 
-    /** Reads them; what cannot be used is added to the errors, and the result is not to be used then. */
+    private static final Pattern HTTP_URL = Pattern.compile("https?://[^/@?#\\s]+/?");
+
+    /**
+     * Reads them; what cannot be used is added to the errors, and the result is not to be used then. Passwords are read where
+     * they are used: which are needed depends on the stream.
+     */
     static Neighbours of(Map<String, String> environment, List<String> errors) {
         for (String name : new TreeSet<>(environment.keySet())) {
             if (name.startsWith("DEDUP_") && !KNOWN.contains(name)) {
                 errors.add(name + ": unknown setting; known: " + String.join(", ", new TreeSet<>(KNOWN)));
             }
         }
-        String url = environment.getOrDefault(URL, "jdbc:postgresql://127.0.0.1:5432/dedup");
-        if (!url.startsWith("jdbc:postgresql://")) {
-            errors.add(URL + ": must be a JDBC URL such as jdbc:postgresql://127.0.0.1:5432/dedup");
-        } else if (url.contains("password=")) {
-            errors.add(URL + ": holds a password; put it into " + PostgresLogin.PASSWORD.variable() + " or the file "
-                    + PostgresLogin.PASSWORD.fileVariable() + " names");
+        String postgres = environment.getOrDefault(POSTGRES_URL, "jdbc:postgresql://127.0.0.1:5432/dedup");
+        if (!postgres.startsWith("jdbc:postgresql://")) {
+            errors.add(POSTGRES_URL + ": must be a JDBC URL such as jdbc:postgresql://127.0.0.1:5432/dedup");
+        } else if (postgres.contains("password=")) {
+            errors.add(POSTGRES_URL + ": holds a password; put it into " + PostgresLogin.PASSWORD.variable()
+                    + " or the file " + PostgresLogin.PASSWORD.fileVariable() + " names");
         }
-        if (!environment.containsKey(PostgresLogin.PASSWORD.variable())
-                && !environment.containsKey(PostgresLogin.PASSWORD.fileVariable())) {
-            errors.add(PostgresLogin.PASSWORD.variable() + ": not set; set it, or "
-                    + PostgresLogin.PASSWORD.fileVariable() + " to the path of a file that holds it");
+        String clickHouse = environment.getOrDefault(CLICKHOUSE_URL, "http://127.0.0.1:8123");
+        if (!HTTP_URL.matcher(clickHouse).matches()) {
+            errors.add(CLICKHOUSE_URL + ": must be a URL such as http://127.0.0.1:8123, without user, database or"
+                    + " settings");
         }
         return new Neighbours(
                 environment.getOrDefault(KAFKA, "127.0.0.1:9092"),
-                new PostgresLogin(url, environment.getOrDefault(USER, "dedup")));
+                new PostgresLogin(postgres, environment.getOrDefault(POSTGRES_USER, "dedup")),
+                new ClickHouseLogin(
+                        clickHouse,
+                        environment.getOrDefault(CLICKHOUSE_DATABASE, "dedup"),
+                        environment.getOrDefault(CLICKHOUSE_USER, "dedup")));
     }
 
     /**

@@ -1,5 +1,6 @@
 package io.github.eventdedup.job;
 
+import io.github.eventdedup.event.ClickHouseTable;
 import io.github.eventdedup.event.PostgresTable;
 import io.github.eventdedup.event.StreamDefinition;
 import java.util.ArrayList;
@@ -31,14 +32,18 @@ final class Preflight {
     }
 
     /**
-     * Checks Kafka and Postgres.
+     * Checks Kafka and the stream's database.
      *
      * @throws InvalidSettingsException with everything that was found
      */
     static void check(StreamDefinition stream, Neighbours neighbours) throws InvalidSettingsException {
         Preflight preflight = new Preflight(stream, neighbours);
         preflight.checkKafka();
-        new PostgresPreflight((PostgresTable) stream.table(), neighbours.postgres(), preflight.findings).check();
+        if (stream.table() instanceof PostgresTable table) {
+            new PostgresPreflight(table, neighbours.postgres(), preflight.findings).check();
+        } else {
+            preflight.checkClickHouse((ClickHouseTable) stream.table());
+        }
         if (!preflight.findings.isEmpty()) {
             throw new InvalidSettingsException(preflight.findings);
         }
@@ -96,6 +101,14 @@ final class Preflight {
                         + " max.message.bytes to " + (largest + DEAD_LETTER_OVERHEAD_BYTES) + " or more, since '"
                         + stream.stream() + "' takes " + largest);
             }
+        }
+    }
+
+    private void checkClickHouse(ClickHouseTable table) {
+        try {
+            findings.addAll(ClickHouseSchema.of(neighbours.clickHouse(), table).findings());
+        } catch (RuntimeException e) {
+            findings.add(neighbours.clickHouse().cannotBeUsed(e));
         }
     }
 

@@ -1,5 +1,7 @@
 package io.github.eventdedup.job;
 
+import com.clickhouse.client.api.Client;
+import com.clickhouse.client.api.ServerException;
 import io.github.eventdedup.event.InvalidStreamDefinitionException;
 import io.github.eventdedup.event.StreamDefinition;
 import java.io.IOException;
@@ -10,17 +12,24 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * Creates what has to be there before the first event: the topics of every stream and the tables. What is there already is
  * left as it is, so it may run before every start.
  *
- * <p>Run with {@code --streams DIR --sql DIR}: the stream definitions, and the schema files, which are applied in the order
- * of their names. Kafka and Postgres come from the environment, as for {@link DeduplicationJob}.
+ * <p>Run with {@code --streams DIR [--postgres DIR] [--clickhouse DIR]}: the stream definitions, and the schema files of each
+ * database, which are applied in the order of their names. Kafka and the databases come from the environment, as for {@link
+ * DeduplicationJob}.
  */
 public final class Setup {
+
+    private static final String STREAMS = "--streams";
+    private static final String POSTGRES = "--postgres";
+    private static final String CLICKHOUSE = "--clickhouse";
 
     private Setup() {}
 
@@ -37,22 +46,43 @@ public final class Setup {
     static void run(List<String> arguments, Map<String, String> environment) throws InvalidSettingsException {
         List<String> errors = new ArrayList<>();
         List<StreamDefinition> streams = new ArrayList<>();
-        List<Path> schema = List.of();
-        if (arguments.size() == 4
-                && arguments.get(0).equals("--streams")
-                && arguments.get(2).equals("--sql")) {
-            for (Path file : files("--streams", Path.of(arguments.get(1)), ".yaml", errors)) {
+        Map<String, Path> directories = directories(arguments, errors);
+        if (directories.containsKey(STREAMS)) {
+            for (Path file : files(STREAMS, directories.get(STREAMS), ".yaml", errors)) {
                 read(file, streams, errors);
             }
-            schema = files("--sql", Path.of(arguments.get(3)), ".sql", errors);
-        } else {
-            errors.add("arguments: give --streams DIR --sql DIR, as in --streams streams --sql sql/postgres");
         }
+        List<Path> postgres = schema(POSTGRES, directories, errors);
+        List<Path> clickHouse = schema(CLICKHOUSE, directories, errors);
         Neighbours neighbours = Neighbours.of(environment, errors);
         refuseWith(errors);
         Topics.create(neighbours, streams, errors);
-        applySchema(schema, neighbours.postgres(), errors);
+        if (!postgres.isEmpty()) {
+            applySchema(postgres, neighbours.postgres(), errors);
+        }
+        if (!clickHouse.isEmpty()) {
+            applySchema(clickHouse, neighbours.clickHouse(), errors);
+        }
         refuseWith(errors);
+    }
+
+    private static Map<String, Path> directories(List<String> arguments, List<String> errors) {
+        Map<String, Path> directories = new HashMap<>();
+        Set<String> options = Set.of(STREAMS, POSTGRES, CLICKHOUSE);
+        boolean understood = arguments.size() % 2 == 0;
+        for (int i = 0; understood && i < arguments.size(); i += 2) {
+            understood = options.contains(arguments.get(i))
+                    && directories.put(arguments.get(i), Path.of(arguments.get(i + 1))) == null;
+        }
+        if (!understood || !directories.containsKey(STREAMS)) {
+            errors.add("arguments: give --streams DIR [--postgres DIR] [--clickhouse DIR], as in --streams streams"
+                    + " --postgres sql/postgres");
+        }
+        return directories;
+    }
+
+    private static List<Path> schema(String option, Map<String, Path> directories, List<String> errors) {
+        return directories.containsKey(option) ? files(option, directories.get(option), ".sql", errors) : List.of();
     }
 
     private static void refuseWith(List<String> errors) throws InvalidSettingsException {
@@ -67,7 +97,7 @@ public final class Setup {
         } catch (InvalidStreamDefinitionException e) {
             errors.add(e.getMessage());
         } catch (IOException e) {
-            errors.add("--streams: cannot read " + file + " (" + e + ")");
+            errors.add(STREAMS + ": cannot read " + file + " (" + e + ")");
         }
     }
 
@@ -79,11 +109,26 @@ public final class Setup {
                 try {
                     statement.execute(Files.readString(file));
                 } catch (SQLException | IOException e) {
-                    errors.add("--sql: cannot apply " + file + " (" + e.getMessage() + ")");
+                    errors.add(POSTGRES + ": cannot apply " + file + " (" + e.getMessage() + ")");
                 }
             }
         } catch (SQLException | IllegalStateException | UncheckedIOException e) {
             errors.add(postgres.cannotBeUsed(e));
+        }
+    }
+
+    /** One statement a file: ClickHouse takes no more at once. */
+    private static void applySchema(List<Path> files, ClickHouseLogin clickHouse, List<String> errors) {
+        try (Client client = clickHouse.connect()) {
+            for (Path file : files) {
+                try {
+                    client.queryAll(Files.readString(file));
+                } catch (ServerException | IOException e) {
+                    errors.add(CLICKHOUSE + ": cannot apply " + file + " (" + ClickHouseErrors.firstLine(e) + ")");
+                }
+            }
+        } catch (RuntimeException e) {
+            errors.add(clickHouse.cannotBeUsed(e));
         }
     }
 

@@ -34,7 +34,7 @@ class DeduplicationJobTest {
         DeduplicationJob.build(
                 environment,
                 Fixtures.viewEvents(),
-                new Neighbours("127.0.0.1:1", new PostgresLogin("jdbc:postgresql://127.0.0.1:1/x", "x")));
+                new Neighbours("127.0.0.1:1", new PostgresLogin("jdbc:postgresql://127.0.0.1:1/x", "x"), null));
         return environment;
     }
 }

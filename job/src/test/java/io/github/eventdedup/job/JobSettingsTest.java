@@ -16,13 +16,14 @@ class JobSettingsTest {
 
     @Test
     void defaultsAreTheLocalSystem() throws Exception {
-        assertThat(JobSettings.of(ARGUMENTS, Map.of("DEDUP_POSTGRES_PASSWORD", "secret")))
+        assertThat(JobSettings.of(ARGUMENTS, Map.of()))
                 .isEqualTo(new JobSettings(
                         Path.of("streams/view-events.yaml"),
                         Start.ONLY_WITHOUT_STATE,
                         new Neighbours(
                                 "127.0.0.1:9092",
-                                new PostgresLogin("jdbc:postgresql://127.0.0.1:5432/dedup", "dedup"))));
+                                new PostgresLogin("jdbc:postgresql://127.0.0.1:5432/dedup", "dedup"),
+                                new ClickHouseLogin("http://127.0.0.1:8123", "dedup", "dedup"))));
     }
 
     @Test
@@ -31,12 +32,19 @@ class JobSettingsTest {
                 "DEDUP_KAFKA_BOOTSTRAP_SERVERS", "kafka:1",
                 "DEDUP_POSTGRES_URL", "jdbc:postgresql://db:2/events",
                 "DEDUP_POSTGRES_USER", "writer",
-                "DEDUP_POSTGRES_PASSWORD_FILE", "/run/secrets/postgres");
+                "DEDUP_POSTGRES_PASSWORD_FILE", "/run/secrets/postgres",
+                "DEDUP_CLICKHOUSE_URL", "https://ch:3",
+                "DEDUP_CLICKHOUSE_DATABASE", "events",
+                "DEDUP_CLICKHOUSE_USER", "inserter",
+                "DEDUP_CLICKHOUSE_PASSWORD_FILE", "/run/secrets/clickhouse");
         assertThat(JobSettings.of(ARGUMENTS, environment))
                 .isEqualTo(new JobSettings(
                         Path.of("streams/view-events.yaml"),
                         Start.ONLY_WITHOUT_STATE,
-                        new Neighbours("kafka:1", new PostgresLogin("jdbc:postgresql://db:2/events", "writer"))));
+                        new Neighbours(
+                                "kafka:1",
+                                new PostgresLogin("jdbc:postgresql://db:2/events", "writer"),
+                                new ClickHouseLogin("https://ch:3", "events", "inserter"))));
     }
 
     @Test
@@ -50,25 +58,32 @@ class JobSettingsTest {
     private static Start start(String... more) throws InvalidSettingsException {
         List<String> arguments = new ArrayList<>(ARGUMENTS);
         arguments.addAll(List.of(more));
-        return JobSettings.of(arguments, Map.of("DEDUP_POSTGRES_PASSWORD", "x")).start();
+        return JobSettings.of(arguments, Map.of()).start();
     }
 
     @Test
     void everyErrorIsNamedAtOnce() {
-        Map<String, String> environment =
-                Map.of("DEDUP_POSTGRES_URL", "mysql://db", "DEDUP_POSTGRES_USR", "x", "PATH", "/bin");
+        Map<String, String> environment = Map.of(
+                "DEDUP_POSTGRES_URL",
+                "mysql://db",
+                "DEDUP_POSTGRES_USR",
+                "x",
+                "DEDUP_CLICKHOUSE_URL",
+                "http://dedup:secret@ch:8123",
+                "PATH",
+                "/bin");
         assertThatThrownBy(() -> JobSettings.of(List.of(), environment))
                 .isInstanceOf(InvalidSettingsException.class)
                 .hasMessageContaining("--stream FILE")
                 .hasMessageContaining("DEDUP_POSTGRES_URL")
                 .hasMessageContaining("DEDUP_POSTGRES_USR: unknown")
-                .hasMessageContaining("DEDUP_POSTGRES_PASSWORD: not set");
+                .hasMessageContaining("DEDUP_CLICKHOUSE_URL: must be a URL such as")
+                .hasMessageNotContaining("secret");
     }
 
     @Test
     void aStreamFileThatIsNotThereIsNamedWithWhatToDo() throws Exception {
-        JobSettings settings =
-                JobSettings.of(List.of("--stream", "nowhere.yaml"), Map.of("DEDUP_POSTGRES_PASSWORD", "x"));
+        JobSettings settings = JobSettings.of(List.of("--stream", "nowhere.yaml"), Map.of());
         assertThatThrownBy(settings::readStream)
                 .isInstanceOf(InvalidSettingsException.class)
                 .hasMessageContaining("--stream: cannot read nowhere.yaml, give the path");
@@ -76,8 +91,7 @@ class JobSettingsTest {
 
     @Test
     void aPasswordInTheUrlIsRefusedAndNotRepeated() {
-        Map<String, String> environment = Map.of(
-                "DEDUP_POSTGRES_URL", "jdbc:postgresql://db/events?password=hunter2", "DEDUP_POSTGRES_PASSWORD", "x");
+        Map<String, String> environment = Map.of("DEDUP_POSTGRES_URL", "jdbc:postgresql://db/events?password=hunter2");
         assertThatThrownBy(() -> JobSettings.of(ARGUMENTS, environment))
                 .hasMessageContaining("holds a password")
                 .hasMessageNotContaining("hunter2");

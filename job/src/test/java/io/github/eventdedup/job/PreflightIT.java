@@ -165,7 +165,7 @@ class PreflightIT {
     }
 
     private static Neighbours neighbours(String kafkaBootstrapServers, PostgresLogin postgres) {
-        return new Neighbours(kafkaBootstrapServers, postgres);
+        return new Neighbours(kafkaBootstrapServers, postgres, null);
     }
 
     private static List<String> findings(StreamDefinition stream, Neighbours neighbours) {

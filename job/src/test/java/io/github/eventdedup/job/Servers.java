@@ -20,7 +20,7 @@ record Servers(KafkaServer kafka, PostgresServer postgres) implements AutoClosea
     }
 
     Neighbours neighbours() {
-        return new Neighbours(kafka.bootstrapServers(), login());
+        return new Neighbours(kafka.bootstrapServers(), login(), null);
     }
 
     PostgresLogin login() {

@@ -61,7 +61,19 @@ class SetupIT {
 
         assertThatCode(() -> Preflight.check(stream, servers.neighbours())).doesNotThrowAnyException();
         assertThat(partitions())
-                .isEqualTo(Map.of("view-events", 4, "view-events.duplicates", 2, "view-events.dead-letters", 1));
+                .isEqualTo(Map.of(
+                        "view-events",
+                        4,
+                        "view-events.duplicates",
+                        2,
+                        "view-events.dead-letters",
+                        1,
+                        "user-logins",
+                        4,
+                        "user-logins.duplicates",
+                        2,
+                        "user-logins.dead-letters",
+                        1));
         assertThat(setting("view-events", "retention.ms"))
                 .as("window and slack")
                 .isEqualTo(Long.toString(Duration.ofDays(8).toMillis()));
@@ -111,7 +123,7 @@ class SetupIT {
         nowhere.put("DEDUP_POSTGRES_URL", "jdbc:postgresql://127.0.0.1:" + Fixtures.freePort() + "/dedup");
 
         long start = System.nanoTime();
-        assertThat(errors(nowhere, "--streams", files.toString(), "--sql", sql()))
+        assertThat(errors(nowhere, "--streams", files.toString(), "--postgres", sql()))
                 .satisfiesExactly(
                         line -> assertThat(line)
                                 .contains("Kafka at", "does not answer", "DEDUP_KAFKA_BOOTSTRAP_SERVERS"),
@@ -125,7 +137,7 @@ class SetupIT {
         Map<String, String> wrong = environment();
         wrong.put("DEDUP_KAFKA_BOOTSTRAP_SERVERS", "nowhere.invalid:9092");
 
-        assertThat(errors(wrong, "--streams", streams(), "--sql", sql()))
+        assertThat(errors(wrong, "--streams", streams(), "--postgres", sql()))
                 .singleElement()
                 .asString()
                 .contains("nowhere.invalid", "DEDUP_KAFKA_BOOTSTRAP_SERVERS", "No resolvable bootstrap");
@@ -137,11 +149,11 @@ class SetupIT {
         Map<String, String> other = environment();
         other.put("DEDUP_POSTGRES_USER", "other");
 
-        assertThat(errors(other, "--streams", streams(), "--sql", sql()))
+        assertThat(errors(other, "--streams", streams(), "--postgres", sql()))
                 .singleElement()
                 .asString()
                 .contains("user 'other'", "DEDUP_POSTGRES_PASSWORD", "password authentication failed");
-        assertThat(partitions()).as("what could be made was made").hasSize(3);
+        assertThat(partitions()).as("what could be made was made").hasSize(6);
     }
 
     @Test
@@ -150,8 +162,8 @@ class SetupIT {
         Files.writeString(files.resolve("2.sql"), "SELECT 1/0");
         Files.copy(Fixtures.file("sql/postgres/001-view-events.sql"), files.resolve("3.sql"));
 
-        assertThat(errors(environment(), "--streams", streams(), "--sql", files.toString()))
-                .filteredOn(line -> line.contains("--sql"))
+        assertThat(errors(environment(), "--streams", streams(), "--postgres", files.toString()))
+                .filteredOn(line -> line.contains("--postgres"))
                 .satisfiesExactly(
                         line -> assertThat(line).contains(files.resolve("1.sql").toString(), "TABEL"),
                         line -> assertThat(line).contains(files.resolve("2.sql").toString(), "division by zero"));
@@ -163,34 +175,39 @@ class SetupIT {
         Files.writeString(files.resolve("bad.yaml"), "stream: [");
         Map<String, String> wrong = environment();
         wrong.put("DEDUP_POSTGRES_USR", "x");
-        wrong.remove("DEDUP_POSTGRES_PASSWORD");
 
-        assertThat(String.join("\n", errors(wrong, "--streams", files.toString(), "--sql", "nowhere")))
+        assertThat(String.join("\n", errors(wrong, "--streams", files.toString(), "--postgres", "nowhere")))
                 .contains(
                         files.resolve("bad.yaml") + " is not a valid stream definition",
-                        "--sql: cannot read the directory nowhere",
-                        "DEDUP_POSTGRES_USR: unknown setting",
-                        "DEDUP_POSTGRES_PASSWORD: not set");
+                        "--postgres: cannot read the directory nowhere",
+                        "DEDUP_POSTGRES_USR: unknown setting");
         assertThat(partitions()).isEmpty();
     }
 
     @Test
     void refusesADirectoryWithNothingInIt() {
-        assertThat(errors(environment(), "--streams", files.toString(), "--sql", files.toString()))
+        assertThat(errors(environment(), "--streams", files.toString(), "--postgres", files.toString()))
                 .containsExactly(
                         "--streams: no file in the directory " + files + " ends with .yaml",
-                        "--sql: no file in the directory " + files + " ends with .sql");
+                        "--postgres: no file in the directory " + files + " ends with .sql");
     }
 
     @Test
     void refusesOtherArguments() {
-        assertThatThrownBy(() -> Setup.run(List.of("--streams", streams()), environment()))
-                .isInstanceOf(InvalidSettingsException.class)
-                .hasMessage("arguments: give --streams DIR --sql DIR, as in --streams streams --sql sql/postgres");
+        for (List<String> arguments : List.of(
+                List.of("--streams"),
+                List.of("--postgres", sql()),
+                List.of("--streams", streams(), "--streams", streams()),
+                List.of("--streams", streams(), "--sql", sql()))) {
+            assertThatThrownBy(() -> Setup.run(arguments, environment()))
+                    .isInstanceOf(InvalidSettingsException.class)
+                    .hasMessage("arguments: give --streams DIR [--postgres DIR] [--clickhouse DIR], as in --streams"
+                            + " streams --postgres sql/postgres");
+        }
     }
 
     private static void setUp() throws InvalidSettingsException {
-        Setup.run(List.of("--streams", streams(), "--sql", sql()), environment());
+        Setup.run(List.of("--streams", streams(), "--postgres", sql()), environment());
     }
 
     private static List<String> errors(Map<String, String> environment, String... arguments) {

@@ -1,0 +1,187 @@
+package io.github.eventdedup.job;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import io.github.eventdedup.event.Column;
+import io.github.eventdedup.event.ColumnType;
+import io.github.eventdedup.event.InvalidEventException;
+import java.io.IOException;
+import java.io.Serializable;
+import java.time.Instant;
+import java.util.Arrays;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import org.apache.flink.core.memory.DataOutputSerializer;
+
+/**
+ * A column of a ClickHouse table: which JSON values fit it, and how they are written in ClickHouse's RowBinary format
+ * (ClickHouse documentation, "Formats for input and output data").
+ *
+ * @param column the column and the field that fills it, read as what {@link Kind#read} says
+ * @param type the type as ClickHouse writes it
+ * @param kind what is written
+ * @param precision digits after the second, for {@link Kind#DATETIME64}
+ * @param nullable whether it may be NULL
+ */
+record ClickHouseColumn(Column column, String type, Kind kind, int precision, boolean nullable)
+        implements Serializable {
+
+    private static final long serialVersionUID = 1L;
+
+    private static final Pattern LOW_CARDINALITY = Pattern.compile("LowCardinality\\((.*)\\)");
+    private static final Pattern NULLABLE = Pattern.compile("Nullable\\((.*)\\)");
+    private static final Pattern DATETIME64 = Pattern.compile("DateTime64\\((\\d)(?:, '.*')?\\)");
+    private static final Pattern DATETIME = Pattern.compile("DateTime(?:\\('.*'\\))?");
+
+    private static final long MAX_UINT32 = (1L << 32) - 1;
+
+    /** ClickHouse computes with these years only. */
+    private static final Instant MIN_DATETIME64 = Instant.parse("1900-01-01T00:00:00Z");
+
+    private static final Instant END_DATETIME64 = Instant.parse("2300-01-01T00:00:00Z");
+
+    /** The types that can be written. */
+    enum Kind {
+        INT8("Int8", ColumnType.BIGINT, 1, Byte.MIN_VALUE, Byte.MAX_VALUE),
+        INT16("Int16", ColumnType.BIGINT, 2, Short.MIN_VALUE, Short.MAX_VALUE),
+        INT32("Int32", ColumnType.BIGINT, 4, Integer.MIN_VALUE, Integer.MAX_VALUE),
+        INT64("Int64", ColumnType.BIGINT, 8, Long.MIN_VALUE, Long.MAX_VALUE),
+        UINT8("UInt8", ColumnType.BIGINT, 1, 0, (1 << 8) - 1),
+        UINT16("UInt16", ColumnType.BIGINT, 2, 0, (1 << 16) - 1),
+        UINT32("UInt32", ColumnType.BIGINT, 4, 0, MAX_UINT32),
+        /** Up to what fits into 63 bits: the reader of events has no larger integers. */
+        UINT64("UInt64", ColumnType.BIGINT, 8, 0, Long.MAX_VALUE),
+        FLOAT32("Float32", ColumnType.DOUBLE, 4, 0, 0),
+        FLOAT64("Float64", ColumnType.DOUBLE, 8, 0, 0),
+        BOOL("Bool", ColumnType.BOOLEAN, 1, 0, 0),
+        STRING("String", ColumnType.TEXT, 0, 0, 0),
+        /** Whole seconds; what is finer is cut off. */
+        DATETIME("DateTime", ColumnType.TIMESTAMP, 4, 0, MAX_UINT32),
+        DATETIME64("DateTime64", ColumnType.TIMESTAMP, 8, 0, 0);
+
+        private final String typeName;
+        private final ColumnType read;
+        private final int bytes;
+        private final long min;
+        private final long max;
+
+        Kind(String typeName, ColumnType read, int bytes, long min, long max) {
+            this.typeName = typeName;
+            this.read = read;
+            this.bytes = bytes;
+            this.min = min;
+            this.max = max;
+        }
+    }
+
+    /** The types that can be written, as a message names them. */
+    static String supportedTypes() {
+        return Arrays.stream(Kind.values()).map(kind -> kind.typeName).collect(Collectors.joining(", "))
+                + ", and Nullable or LowCardinality of these";
+    }
+
+    /** The column that the table has for one of the stream definition; null where its type cannot be written. */
+    static ClickHouseColumn of(Column column, String type) {
+        String inner = unwrap(LOW_CARDINALITY, type);
+        String base = unwrap(NULLABLE, inner);
+        Matcher datetime64 = DATETIME64.matcher(base);
+        int precision = datetime64.matches() ? Integer.parseInt(datetime64.group(1)) : 0;
+        String name =
+                datetime64.matches() ? "DateTime64" : DATETIME.matcher(base).matches() ? "DateTime" : base;
+        for (Kind kind : Kind.values()) {
+            if (kind.typeName.equals(name)) {
+                Column read = new Column(column.name(), column.field(), kind.read);
+                return new ClickHouseColumn(read, type, kind, precision, !base.equals(inner));
+            }
+        }
+        return null;
+    }
+
+    private static String unwrap(Pattern wrapper, String type) {
+        Matcher matcher = wrapper.matcher(type);
+        return matcher.matches() ? matcher.group(1) : type;
+    }
+
+    /** Appends a value as it stands in a row. */
+    void write(Object value, DataOutputSerializer row) throws IOException, InvalidEventException {
+        if (nullable) {
+            row.writeByte(value == null ? 1 : 0);
+            if (value == null) {
+                return;
+            }
+        } else if (value == null) {
+            throw new InvalidEventException("has no value in the field '" + column.field() + "', which the column '"
+                    + column.name() + "' of type " + type + " must have");
+        }
+        switch (kind) {
+            case STRING -> writeText(row, (String) value);
+            case BOOL -> row.writeByte((Boolean) value ? 1 : 0);
+            case FLOAT32 -> {
+                float number = ((Double) value).floatValue();
+                if (!Float.isFinite(number)) {
+                    throw doesNotFit(value);
+                }
+                writeInteger(row, Float.floatToIntBits(number));
+            }
+            case FLOAT64 -> writeInteger(row, Double.doubleToLongBits((Double) value));
+            case DATETIME -> writeInteger(row, inRange(((Instant) value).getEpochSecond(), value));
+            case DATETIME64 -> writeInteger(row, ticks((Instant) value));
+            default -> writeInteger(row, inRange((Long) value, value));
+        }
+    }
+
+    /** A string with its length before it, as everywhere in this format. */
+    static void writeText(DataOutputSerializer out, String text) throws IOException {
+        byte[] utf8 = text.getBytes(UTF_8);
+        writeVarint(out, utf8.length);
+        out.write(utf8);
+    }
+
+    /** LEB128, unsigned. */
+    static void writeVarint(DataOutputSerializer out, int number) throws IOException {
+        int rest = number;
+        for (; rest > 0x7F; rest >>>= 7) {
+            out.writeByte((rest & 0x7F) | 0x80);
+        }
+        out.writeByte(rest);
+    }
+
+    private void writeInteger(DataOutputSerializer row, long littleEndian) throws IOException {
+        for (int i = 0; i < kind.bytes; i++) {
+            row.writeByte((int) (littleEndian >>> (8 * i)));
+        }
+    }
+
+    private long inRange(long number, Object value) throws InvalidEventException {
+        if (number < kind.min || number > kind.max) {
+            throw doesNotFit(value);
+        }
+        return number;
+    }
+
+    private long ticks(Instant instant) throws InvalidEventException {
+        if (instant.isBefore(MIN_DATETIME64) || !instant.isBefore(END_DATETIME64)) {
+            throw doesNotFit(instant);
+        }
+        try {
+            long ticks = Math.multiplyExact(instant.getEpochSecond(), powerOf10(precision));
+            return Math.addExact(ticks, instant.getNano() / powerOf10(9 - precision));
+        } catch (ArithmeticException e) {
+            throw doesNotFit(instant);
+        }
+    }
+
+    private static long powerOf10(int exponent) {
+        long power = 1;
+        for (int i = 0; i < exponent; i++) {
+            power *= 10;
+        }
+        return power;
+    }
+
+    private InvalidEventException doesNotFit(Object value) {
+        return new InvalidEventException("has " + value + " in the field '" + column.field() + "', which the column '"
+                + column.name() + "' of type " + type + " cannot hold");
+    }
+}

@@ -1,0 +1,60 @@
+package io.github.eventdedup.job;
+
+import com.clickhouse.client.api.ServerException;
+import java.util.Set;
+
+/** What a failed insert means for the rows it carried, by ClickHouse's error code ({@code system.errors} lists them). */
+final class ClickHouseErrors {
+
+    /**
+     * A row itself is at fault: a parse or conversion in an expression of the table or of a materialized view failed,
+     * a value or string is out of bounds, a constraint is violated, throwIf; or the rows are of more partitions than one
+     * insert may have (252), which fewer rows are not.
+     */
+    private static final Set<Integer> REFUSALS =
+            Set.of(6, 25, 26, 27, 38, 41, 69, 70, 72, 131, 153, 252, 321, 349, 395, 407, 441, 469, 691);
+
+    /**
+     * The server cannot take it now: timeouts, too many queries or parts, out of memory or disk, read-only, shutting down,
+     * its coordination away, I/O error. The client's own code for no server behind a proxy is 0.
+     */
+    private static final Set<Integer> OUTAGES = Set.of(
+            0, 159, 160, 164, 201, 202, 203, 209, 210, 225, 236, 241, 242, 243, 244, 285, 289, 319, 335, 364, 394, 425,
+            439, 473, 499, 517, 668, 677, 719, 745, 746, 999);
+
+    /** Many parts are a state of the table; many partitions are one of the insert. They share their code. */
+    private static final int TOO_MANY_PARTS = 252;
+
+    private ClickHouseErrors() {}
+
+    /** Whether the same rows would be refused again, however often they are sent. */
+    static boolean isRefusal(RuntimeException e) {
+        ServerException error = serverError(e);
+        return error != null
+                && REFUSALS.contains(error.getCode())
+                && !(error.getCode() == TOO_MANY_PARTS && error.getMessage().contains("Too many parts"));
+    }
+
+    /** Whether it is worth waiting and trying again: also where the server was not reached, or did not answer. */
+    static boolean isOutage(RuntimeException e) {
+        ServerException error = serverError(e);
+        return error == null || OUTAGES.contains(error.getCode()) || error.getCode() == TOO_MANY_PARTS;
+    }
+
+    private static ServerException serverError(Throwable e) {
+        for (Throwable it = e; it != null; it = it.getCause()) {
+            if (it instanceof ServerException error) {
+                return error;
+            }
+        }
+        return null;
+    }
+
+    /** What went wrong, without the rows and stack traces that the server may add. */
+    static String firstLine(Throwable e) {
+        Throwable said = serverError(e) == null ? e : serverError(e);
+        return said.getMessage() == null
+                ? said.toString()
+                : said.getMessage().lines().findFirst().orElse("");
+    }
+}

@@ -1,0 +1,134 @@
+package io.github.eventdedup.job;
+
+import com.clickhouse.client.api.Client;
+import com.clickhouse.client.api.query.GenericRecord;
+import io.github.eventdedup.event.ClickHouseTable;
+import io.github.eventdedup.event.Column;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * What ClickHouse says about a stream's table: how rows are written, and what stands in the way of storing them once.
+ *
+ * @param format the columns that are filled; not to be used where there are findings
+ * @param findings what is to be mended first, a line each
+ */
+record ClickHouseSchema(RowBinary format, List<String> findings) {
+
+    /**
+     * The least number of inserts that the table has to remember. Those of one checkpoint are repeated at most: a few for
+     * each subtask, some more where rows are refused, times the partitions that they go to.
+     */
+    private static final int MIN_DEDUPLICATION_WINDOW = 100;
+
+    private static final int SUGGESTED_DEDUPLICATION_WINDOW = 1000;
+
+    /**
+     * Asks ClickHouse.
+     *
+     * @throws RuntimeException where it does not answer, or refuses the login ({@link ClickHouseErrors})
+     */
+    static ClickHouseSchema of(ClickHouseLogin login, ClickHouseTable table) {
+        List<String> findings = new ArrayList<>();
+        List<ClickHouseColumn> columns = new ArrayList<>();
+        try (Client client = login.connect()) {
+            Map<String, Object> names = names(login, table);
+            List<GenericRecord> found = client.queryAll(
+                    "SELECT engine, engine_full FROM system.tables"
+                            + " WHERE database = {database:String} AND name = {table:String}",
+                    names);
+            if (found.isEmpty()) {
+                findings.add("ClickHouse has no table " + quoted(names) + " that user '" + login.user()
+                        + "' may use: apply the files of sql/clickhouse, or grant it");
+            } else {
+                checkEngine(client, names, found.get(0), findings);
+                columns.addAll(columns(client, names, table, findings));
+                checkGrant(client, login, names, findings);
+            }
+        }
+        return new ClickHouseSchema(new RowBinary(List.copyOf(columns)), findings);
+    }
+
+    private static Map<String, Object> names(ClickHouseLogin login, ClickHouseTable table) {
+        int dot = table.name().indexOf('.');
+        Map<String, Object> names = new HashMap<>();
+        names.put("database", dot < 0 ? login.database() : table.name().substring(0, dot));
+        names.put("table", table.name().substring(dot + 1));
+        return names;
+    }
+
+    private static String quoted(Map<String, Object> names) {
+        return '`' + names.get("database").toString() + "`.`" + names.get("table") + '`';
+    }
+
+    private static void checkEngine(
+            Client client, Map<String, Object> names, GenericRecord table, List<String> findings) {
+        String engine = table.getString("engine");
+        if (!engine.endsWith("MergeTree")) {
+            findings.add("table " + quoted(names) + " has the engine " + engine
+                    + ": only a MergeTree recognises what is sent again after a failure");
+            return;
+        }
+        String setting = engine.startsWith("Replicated") || engine.startsWith("Shared")
+                ? "replicated_deduplication_window"
+                : "non_replicated_deduplication_window";
+        Matcher own = Pattern.compile("\\b" + (setting.startsWith("non") ? "" : "(?<!non_)") + setting + " = (\\d+)")
+                .matcher(table.getString("engine_full"));
+        long window = own.find()
+                ? Long.parseLong(own.group(1))
+                : client
+                        .queryAll("SELECT value FROM system.merge_tree_settings WHERE name = '" + setting + "'")
+                        .stream()
+                        .mapToLong(row -> Long.parseLong(row.getString("value")))
+                        .sum();
+        if (window < MIN_DEDUPLICATION_WINDOW) {
+            findings.add("table " + quoted(names) + " has " + setting + " = " + window
+                    + ": rows that are sent again after a failure would be stored twice. ALTER TABLE " + quoted(names)
+                    + " MODIFY SETTING " + setting + " = " + SUGGESTED_DEDUPLICATION_WINDOW);
+        }
+    }
+
+    private static List<ClickHouseColumn> columns(
+            Client client, Map<String, Object> names, ClickHouseTable table, List<String> findings) {
+        Map<String, GenericRecord> actual = new HashMap<>();
+        client.queryAll(
+                        "SELECT name, type, default_kind FROM system.columns"
+                                + " WHERE database = {database:String} AND table = {table:String}",
+                        names)
+                .forEach(row -> actual.put(row.getString("name"), row));
+        List<ClickHouseColumn> columns = new ArrayList<>();
+        for (Column column : table.columns()) {
+            String told = "column '" + column.name() + "' of table " + quoted(names);
+            GenericRecord found = actual.get(column.name());
+            if (found == null) {
+                findings.add("table " + quoted(names) + " has no column '" + column.name()
+                        + "': add it, or correct sink.clickhouse.columns");
+                continue;
+            }
+            String kind = found.getString("default_kind");
+            ClickHouseColumn writable = ClickHouseColumn.of(column, found.getString("type"));
+            if (kind.equals("MATERIALIZED") || kind.equals("ALIAS")) {
+                findings.add(told + " is " + kind + ": ClickHouse computes it, no field can fill it");
+            } else if (writable == null) {
+                findings.add(told + " is " + found.getString("type") + ": a field can fill "
+                        + ClickHouseColumn.supportedTypes());
+            } else {
+                columns.add(writable);
+            }
+        }
+        return columns;
+    }
+
+    private static void checkGrant(
+            Client client, ClickHouseLogin login, Map<String, Object> names, List<String> findings) {
+        boolean granted =
+                client.queryAll("CHECK GRANT INSERT ON " + quoted(names)).get(0).getBoolean("result");
+        if (!granted) {
+            findings.add("user '" + login.user() + "' may not insert into table " + quoted(names) + ": grant it");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+package io.github.eventdedup.job;
+
+import io.github.eventdedup.event.ClickHouseTable;
+import io.github.eventdedup.event.PostgresTable;
+import io.github.eventdedup.event.StreamDefinition;
+import org.apache.flink.api.connector.sink2.Sink;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Where unique events are stored.
+ *
+ * @param format in which rows are handed over
+ * @param sink takes events whose columns are encoded in that format
+ */
+record Store(RowFormat format, Sink<IdentifiedEvent> sink) {
+
+    private static final Logger LOG = LoggerFactory.getLogger(Store.class);
+
+    private static final long BACKOFF_MILLIS = 5_000;
+
+    /**
+     * The store that the stream's definition names.
+     *
+     * @param deadLetters takes what the database refuses
+     * @throws InterruptedException while waiting for ClickHouse, which is asked for the types of its columns
+     */
+    static Store of(StreamDefinition stream, Neighbours neighbours, Sink<DeadLetter> deadLetters)
+            throws InvalidSettingsException, InterruptedException {
+        if (stream.table() instanceof ClickHouseTable table) {
+            ClickHouseSchema schema = schema(neighbours.clickHouse(), table);
+            if (!schema.findings().isEmpty()) {
+                throw new InvalidSettingsException(schema.findings());
+            }
+            return new Store(
+                    schema.format(), new ClickHouseSink(stream, neighbours.clickHouse(), schema.format(), deadLetters));
+        }
+        PostgresTable table = (PostgresTable) stream.table();
+        return new Store(new BinaryCopy(table.columns()), new PostgresSink(stream, neighbours.postgres(), deadLetters));
+    }
+
+    /** Waits where ClickHouse is away, as it may be when a job is recovered. */
+    private static ClickHouseSchema schema(ClickHouseLogin login, ClickHouseTable table) throws InterruptedException {
+        while (true) {
+            try {
+                return ClickHouseSchema.of(login, table);
+            } catch (RuntimeException e) {
+                if (!ClickHouseErrors.isOutage(e)) {
+                    throw e;
+                }
+                LOG.warn("ClickHouse is away, trying again: {}", ClickHouseErrors.firstLine(e));
+                Thread.sleep(BACKOFF_MILLIS);
+            }
+        }
+    }
+}
