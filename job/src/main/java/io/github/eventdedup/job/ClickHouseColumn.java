@@ -87,10 +87,9 @@ record ClickHouseColumn(Column column, String type, Kind kind, int precision, bo
         String base = unwrap(NULLABLE, inner);
         Matcher datetime64 = DATETIME64.matcher(base);
         int precision = datetime64.matches() ? Integer.parseInt(datetime64.group(1)) : 0;
-        String name =
-                datetime64.matches() ? "DateTime64" : DATETIME.matcher(base).matches() ? "DateTime" : base;
+        String name = DATETIME.matcher(base).matches() ? "DateTime" : base;
         for (Kind kind : Kind.values()) {
-            if (kind.typeName.equals(name)) {
+            if (kind == Kind.DATETIME64 ? datetime64.matches() : kind.typeName.equals(name)) {
                 Column read = new Column(column.name(), column.field(), kind.read);
                 return new ClickHouseColumn(read, type, kind, precision, !base.equals(inner));
             }
