@@ -70,7 +70,7 @@ final class ClickHouseCommitter implements Committer<ClickHouseBatch> {
                 if (ClickHouseErrors.isRefusal(e)) {
                     if (events.size() == 1) {
                         refused.add(events.get(0));
-                        reasons.add(ClickHouseErrors.firstLine(e));
+                        reasons.add(ClickHouseErrors.reason(e));
                     } else {
                         int half = events.size() / 2;
                         insert(ClickHouseBatch.of(batch.header(), events.subList(0, half)), refused, reasons);
@@ -82,9 +82,9 @@ final class ClickHouseCommitter implements Committer<ClickHouseBatch> {
                     return;
                 }
                 if (!ClickHouseErrors.isOutage(e)) {
-                    throw new IOException("ClickHouse cannot store events: " + ClickHouseErrors.firstLine(e), e);
+                    throw new IOException("ClickHouse cannot store events: " + ClickHouseErrors.reason(e), e);
                 }
-                LOG.warn("ClickHouse is away, trying again in {} ms: {}", backoff, ClickHouseErrors.firstLine(e));
+                LOG.warn("ClickHouse is away, trying again in {} ms: {}", backoff, ClickHouseErrors.reason(e));
                 Thread.sleep(backoff);
                 backoff = Math.min(2 * backoff, MAX_BACKOFF_MILLIS);
             }

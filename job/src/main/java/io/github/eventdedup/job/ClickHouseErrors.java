@@ -2,6 +2,7 @@ package io.github.eventdedup.job;
 
 import com.clickhouse.client.api.ServerException;
 import java.util.Set;
+import java.util.regex.Pattern;
 
 /** What a failed insert means for the rows it carried, by ClickHouse's error code ({@code system.errors} lists them). */
 final class ClickHouseErrors {
@@ -19,11 +20,14 @@ final class ClickHouseErrors {
      * its coordination away, I/O error. The client's own code for no server behind a proxy is 0.
      */
     private static final Set<Integer> OUTAGES = Set.of(
-            0, 159, 160, 164, 201, 202, 203, 209, 210, 225, 236, 241, 242, 243, 244, 285, 289, 319, 335, 364, 394, 425,
-            439, 473, 499, 517, 668, 677, 719, 745, 746, 999);
+            0, 159, 160, 201, 202, 203, 209, 210, 225, 236, 241, 242, 243, 244, 285, 289, 319, 364, 394, 425, 439, 473,
+            499, 677, 745, 999);
 
     /** Many parts are a state of the table; many partitions are one of the insert. They share their code. */
     private static final int TOO_MANY_PARTS = 252;
+
+    /** What the server's messages end with, and what may follow on further lines. */
+    private static final Pattern VERSION_AND_QUERY = Pattern.compile("(?s)(?: \\(version .*|\\R.*)");
 
     private ClickHouseErrors() {}
 
@@ -50,11 +54,16 @@ final class ClickHouseErrors {
         return null;
     }
 
-    /** What went wrong, without the rows and stack traces that the server may add. */
-    static String firstLine(Throwable e) {
-        Throwable said = serverError(e) == null ? e : serverError(e);
+    /** What went wrong, in the server's own words or in those of the network; without the trace that may follow them. */
+    static String reason(Throwable e) {
+        Throwable said = serverError(e);
+        if (said == null) {
+            for (said = e; said.getCause() != null; ) {
+                said = said.getCause();
+            }
+        }
         return said.getMessage() == null
                 ? said.toString()
-                : said.getMessage().lines().findFirst().orElse("");
+                : VERSION_AND_QUERY.matcher(said.getMessage()).replaceFirst("");
     }
 }

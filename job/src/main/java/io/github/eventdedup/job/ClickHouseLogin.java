@@ -43,6 +43,6 @@ record ClickHouseLogin(String url, String database, String user) implements Seri
     String cannotBeUsed(Exception reason) {
         return "ClickHouse at " + url + " cannot be used as user '" + user
                 + "': start it, or correct DEDUP_CLICKHOUSE_URL, DEDUP_CLICKHOUSE_DATABASE, DEDUP_CLICKHOUSE_USER or "
-                + PASSWORD.variable() + " (" + ClickHouseErrors.firstLine(reason) + ")";
+                + PASSWORD.variable() + " (" + ClickHouseErrors.reason(reason) + ")";
     }
 }

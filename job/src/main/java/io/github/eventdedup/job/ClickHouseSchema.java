@@ -48,6 +48,7 @@ record ClickHouseSchema(RowBinary format, List<String> findings) {
                 checkEngine(client, names, found.get(0), findings);
                 columns.addAll(columns(client, names, table, findings));
                 checkGrant(client, login, names, findings);
+                checkProfile(client, login, findings);
             }
         }
         return new ClickHouseSchema(new RowBinary(List.copyOf(columns)), findings);
@@ -129,6 +130,17 @@ record ClickHouseSchema(RowBinary format, List<String> findings) {
                 client.queryAll("CHECK GRANT INSERT ON " + quoted(names)).get(0).getBoolean("result");
         if (!granted) {
             findings.add("user '" + login.user() + "' may not insert into table " + quoted(names) + ": grant it");
+        }
+    }
+
+    /** Versions that have this setting look at it before the one that every insert brings along. */
+    private static void checkProfile(Client client, ClickHouseLogin login, List<String> findings) {
+        if (!client.queryAll(
+                        "SELECT value FROM system.settings WHERE name = 'deduplicate_insert' AND value = 'disable'")
+                .isEmpty()) {
+            findings.add(
+                    "user '" + login.user() + "' has deduplicate_insert = disable in its profile: rows that are sent"
+                            + " again after a failure would be stored twice; remove it");
         }
     }
 }

@@ -124,7 +124,7 @@ public final class Setup {
                 try {
                     client.queryAll(Files.readString(file));
                 } catch (ServerException | IOException e) {
-                    errors.add(CLICKHOUSE + ": cannot apply " + file + " (" + ClickHouseErrors.firstLine(e) + ")");
+                    errors.add(CLICKHOUSE + ": cannot apply " + file + " (" + ClickHouseErrors.reason(e) + ")");
                 }
             }
         } catch (RuntimeException e) {

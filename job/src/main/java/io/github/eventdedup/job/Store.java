@@ -48,7 +48,7 @@ record Store(RowFormat format, Sink<IdentifiedEvent> sink) {
                 if (!ClickHouseErrors.isOutage(e)) {
                     throw e;
                 }
-                LOG.warn("ClickHouse is away, trying again: {}", ClickHouseErrors.firstLine(e));
+                LOG.warn("ClickHouse is away, trying again: {}", ClickHouseErrors.reason(e));
                 Thread.sleep(BACKOFF_MILLIS);
             }
         }

@@ -1,36 +1,27 @@
 package io.github.eventdedup.job;
 
+import static io.github.eventdedup.job.StreamTopics.header;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
-import io.github.eventdedup.event.EventReader;
-import io.github.eventdedup.event.InvalidEventException;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.job.JobMetrics.Counts;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Random;
-import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import org.apache.flink.api.common.JobID;
 import org.apache.flink.api.common.JobStatus;
 import org.apache.flink.runtime.minicluster.MiniCluster;
 import org.apache.flink.util.IOUtils;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
-import org.apache.kafka.clients.consumer.KafkaConsumer;
-import org.apache.kafka.clients.producer.KafkaProducer;
-import org.apache.kafka.clients.producer.ProducerRecord;
-import org.apache.kafka.common.TopicPartition;
-import org.apache.kafka.common.serialization.ByteArrayDeserializer;
-import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -53,11 +44,9 @@ class DeduplicationJobIT {
     private static MiniCluster flink;
 
     private StreamDefinition stream;
-    private EventReader reader;
-    private KafkaProducer<byte[], byte[]> producer;
+    private StreamTopics topics;
     private JobID job;
     private JobMetrics metrics;
-    private final List<Future<?>> sent = new ArrayList<>();
 
     @BeforeAll
     static void startServers() throws Exception {
@@ -82,20 +71,10 @@ class DeduplicationJobIT {
                 views.ttlSlack(),
                 null,
                 views.table());
-        reader = new EventReader(stream);
         Fixtures.execute(login, "DROP TABLE IF EXISTS view_events");
         Fixtures.createTable(login);
         Fixtures.createTopics(servers.neighbours(), stream);
-        producer = new KafkaProducer<>(
-                Map.of(
-                        "bootstrap.servers",
-                        servers.kafka().bootstrapServers(),
-                        "max.request.size",
-                        32 << 20,
-                        "compression.type",
-                        "gzip"),
-                new ByteArraySerializer(),
-                new ByteArraySerializer());
+        topics = new StreamTopics(servers.kafka().bootstrapServers(), stream);
         Preflight.check(stream, servers.neighbours());
         job = Fixtures.submit(flink, stream, servers.neighbours());
         metrics = new JobMetrics(flink, job, stream.stream());
@@ -103,7 +82,7 @@ class DeduplicationJobIT {
 
     @AfterEach
     void stopJob() throws Exception {
-        producer.close();
+        topics.close();
         flink.cancelJob(job).get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
         await().atMost(PATIENCE).until(() -> flink.getJobStatus(job).get().isGloballyTerminalState());
     }
@@ -124,12 +103,12 @@ class DeduplicationJobIT {
         bad.put("is too large", Fixtures.viewEvent("x".repeat(2 << 20), "watch").getBytes(UTF_8));
         bad.put("is empty", new byte[0]);
         bad.put("tombstone", null);
-        bad.values().forEach(value -> send(null, value));
-        send(Fixtures.viewEvent("good", "watch"));
+        bad.values().forEach(value -> topics.send(null, value));
+        topics.send(Fixtures.viewEvent("good", "watch"));
 
         awaitCounts(new Counts(bad.size() + 1, 1, 0, bad.size(), 0, 0));
         assertThat(flink.getJobStatus(job).get()).isEqualTo(JobStatus.RUNNING);
-        Map<String, ConsumerRecord<byte[], byte[]>> letters = read(stream.deadLettersTopic());
+        Map<String, ConsumerRecord<byte[], byte[]>> letters = topics.deadLetters();
         bad.forEach((reason, value) -> assertThat(letters.values())
                 .as(reason)
                 .filteredOn(letter -> header(letter, "reason").contains(reason))
@@ -145,11 +124,11 @@ class DeduplicationJobIT {
     /** Compressed it fits into the topic; expanded, no producer would send it on. */
     @Test
     void aRecordThatExpandsBeyondMeasureIsADeadLetterWithoutItsValue() throws Exception {
-        send(null, new byte[SideTopics.MAX_VALUE_BYTES + 1]);
-        send(Fixtures.viewEvent("good", "watch"));
+        topics.send(null, new byte[SideTopics.MAX_VALUE_BYTES + 1]);
+        topics.send(Fixtures.viewEvent("good", "watch"));
 
         awaitCounts(new Counts(2, 1, 0, 1, 0, 0));
-        assertThat(read(stream.deadLettersTopic()).values()).singleElement().satisfies(letter -> {
+        assertThat(topics.deadLetters().values()).singleElement().satisfies(letter -> {
             assertThat(letter.value()).isNull();
             assertThat(header(letter, "reason")).contains("too large");
             assertThat(header(letter, "value-omitted")).contains("16777217 bytes");
@@ -160,11 +139,11 @@ class DeduplicationJobIT {
     void aRowThatPostgresRefusesBecomesADeadLetterAndTheRestIsStored() throws Exception {
         Fixtures.execute(login, "ALTER TABLE view_events ADD CHECK (event_name <> 'refused')");
         for (int i = 0; i < 100; i++) {
-            send(Fixtures.viewEvent("user" + i, i % 10 == 3 ? "refused" : "watch"));
+            topics.send(Fixtures.viewEvent("user" + i, i % 10 == 3 ? "refused" : "watch"));
         }
 
         awaitCounts(new Counts(100, 100, 0, 0, 10, 0));
-        assertThat(read(stream.deadLettersTopic()).values())
+        assertThat(topics.deadLetters().values())
                 .allSatisfy(letter -> assertThat(header(letter, "reason")).contains("Postgres refused the row"));
     }
 
@@ -184,13 +163,13 @@ class DeduplicationJobIT {
     void postgresKilledAndBackUnderLoadLosesNothing() throws Exception {
         for (int round = 0; round < 3; round++) {
             for (int i = 0; i < 500; i++) {
-                send(Fixtures.viewEvent("user" + round + "-" + i, "watch"));
+                topics.send(Fixtures.viewEvent("user" + round + "-" + i, "watch"));
             }
             if (round == 1) {
                 servers.postgres().kill();
             }
         }
-        producer.flush();
+        topics.awaitSent();
         servers.postgres().start();
 
         awaitCounts(new Counts(1500, 1500, 0, 0, 0, 0));
@@ -202,7 +181,7 @@ class DeduplicationJobIT {
     @Test
     void kafkaKilledAndBackLosesNothing() throws Exception {
         sendTwiceShuffled();
-        producer.flush();
+        topics.awaitSent();
         await().atMost(PATIENCE).until(() -> metrics.counts().received() > 0);
         servers.kafka().kill();
         servers.kafka().start();
@@ -213,17 +192,15 @@ class DeduplicationJobIT {
 
     /** Waits until the job has counted this, and compares it with every place that events end in. */
     private void awaitCounts(Counts expected) throws Exception {
-        for (Future<?> record : sent) {
-            record.get();
-        }
-        assertThat(recordsInRawTopic()).isEqualTo(expected.received());
+        topics.awaitSent();
+        assertThat(topics.recordsInRawTopic()).isEqualTo(expected.received());
         await().atMost(PATIENCE)
                 .untilAsserted(() -> assertThat(metrics.counts()).isEqualTo(expected));
         await().atMost(PATIENCE).untilAsserted(() -> {
             assertThat(Fixtures.row(login, "SELECT count(*), coalesce(sum(escapes), 0) FROM view_events"))
                     .containsExactly(Long.toString(expected.unique() - expected.refused()), "0");
-            assertThat(read(stream.duplicatesTopic())).hasSize((int) expected.duplicate());
-            assertThat(read(stream.deadLettersTopic())).hasSize((int) (expected.deadLettered() + expected.refused()));
+            assertThat(topics.duplicates()).hasSize((int) expected.duplicate());
+            assertThat(topics.deadLetters()).hasSize((int) (expected.deadLettered() + expected.refused()));
         });
         assertThat(expected.received())
                 .as("records in the topic = stored + duplicates + dead letters")
@@ -240,56 +217,7 @@ class DeduplicationJobIT {
         lines.addAll(Fixtures.sampleLines());
         Collections.shuffle(lines, new Random(seed));
         for (String line : lines) {
-            send(line);
+            topics.send(line);
         }
-    }
-
-    private void send(String json) throws InvalidEventException {
-        byte[] value = json.getBytes(UTF_8);
-        send(reader.read(value).fingerprint().bytes(), value);
-    }
-
-    private void send(byte[] key, byte[] value) {
-        sent.add(producer.send(new ProducerRecord<>(stream.stream(), key, value)));
-    }
-
-    private long recordsInRawTopic() {
-        try (KafkaConsumer<byte[], byte[]> consumer = consumer()) {
-            return consumer.endOffsets(partitions(consumer, stream.stream())).values().stream()
-                    .mapToLong(Long::longValue)
-                    .sum();
-        }
-    }
-
-    /** The records of a side topic, by key: a replay has the key of the record it repeats. */
-    private Map<String, ConsumerRecord<byte[], byte[]>> read(String topic) {
-        Map<String, ConsumerRecord<byte[], byte[]>> records = new HashMap<>();
-        try (KafkaConsumer<byte[], byte[]> consumer = consumer()) {
-            Map<TopicPartition, Long> ends = consumer.endOffsets(partitions(consumer, topic));
-            consumer.assign(ends.keySet());
-            consumer.seekToBeginning(ends.keySet());
-            while (ends.entrySet().stream().anyMatch(end -> consumer.position(end.getKey()) < end.getValue())) {
-                consumer.poll(Duration.ofSeconds(1))
-                        .forEach(record -> records.put(new String(record.key(), UTF_8), record));
-            }
-        }
-        return records;
-    }
-
-    private static List<TopicPartition> partitions(KafkaConsumer<?, ?> consumer, String topic) {
-        return consumer.partitionsFor(topic).stream()
-                .map(partition -> new TopicPartition(topic, partition.partition()))
-                .toList();
-    }
-
-    private static KafkaConsumer<byte[], byte[]> consumer() {
-        return new KafkaConsumer<>(
-                Map.of("bootstrap.servers", servers.kafka().bootstrapServers()),
-                new ByteArrayDeserializer(),
-                new ByteArrayDeserializer());
-    }
-
-    private static String header(ConsumerRecord<byte[], byte[]> record, String name) {
-        return new String(record.headers().lastHeader(name).value(), UTF_8);
     }
 }

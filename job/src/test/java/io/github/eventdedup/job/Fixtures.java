@@ -1,6 +1,7 @@
 package io.github.eventdedup.job;
 
 import io.github.eventdedup.event.StreamDefinition;
+import io.github.eventdedup.servers.ClickHouseServer;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
@@ -68,6 +69,19 @@ final class Fixtures {
 
     static StreamDefinition viewEvents() throws Exception {
         return StreamDefinition.read(viewEventsFile());
+    }
+
+    static StreamDefinition userLogins() throws Exception {
+        return StreamDefinition.read(file("streams/user-logins.yaml"));
+    }
+
+    static ClickHouseServer clickHouse(Path directory, int port) {
+        return new ClickHouseServer(directory.resolve("clickhouse"), file("servers/target/clickhouse"), port);
+    }
+
+    static ClickHouseLogin login(int clickHousePort) {
+        return new ClickHouseLogin(
+                "http://127.0.0.1:" + clickHousePort, ClickHouseServer.DATABASE, ClickHouseServer.USER);
     }
 
     /** The sample's 200 lines, which hold 152 different events. */

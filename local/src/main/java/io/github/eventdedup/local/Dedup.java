@@ -25,6 +25,7 @@ import picocli.CommandLine.Spec;
         description = {
             "",
             "  POST http://127.0.0.1:8001/api-fast/view-event -> Kafka -> Flink -> Postgres",
+            "  rows of Postgres' table user_logins            -> Kafka -> Flink -> ClickHouse",
             "",
             "Everything listens on loopback. Data stays in the data directory.",
             ""
@@ -67,20 +68,24 @@ final class Dedup implements Runnable {
             if (portOffset != null && (portOffset < 0 || portOffset > 65535 - 9092)) {
                 throw new LocalException("--port-offset " + portOffset + ": give a number from 0 to " + (65535 - 9092));
             }
-            Layout layout = new Layout(home, data, portOffset == null ? 0 : portOffset);
-            int running = new RunState(layout.run()).portOffset().orElse(layout.portOffset());
-            if (portOffset != null && portOffset != running) {
-                throw new LocalException("what runs in " + layout.data() + " has --port-offset " + running
+            Layout layout = new Layout(home, data, portOffset == null ? 0 : portOffset, true);
+            RunState.Options running = new RunState(layout.run())
+                    .options()
+                    .orElse(new RunState.Options(layout.portOffset(), layout.withClickHouse()));
+            if (portOffset != null && portOffset != running.portOffset()) {
+                throw new LocalException("what runs in " + layout.data() + " has --port-offset " + running.portOffset()
                         + ": leave the option out, or stop it first with ./dedup down");
             }
-            return new Layout(layout.home(), layout.data(), running);
+            return new Layout(layout.home(), layout.data(), running.portOffset(), running.withClickHouse());
         }
     }
 
     public static void main(String[] arguments) {
         CommandLine line = new CommandLine(new Dedup());
-        // What is not ours there is Flink's, options and all.
-        line.getSubcommands().get("flink").setUnmatchedOptionsArePositionalParams(true);
+        // What is not ours there is Flink's or the relay's, options and all.
+        for (String command : List.of("flink", "relay")) {
+            line.getSubcommands().get(command).setUnmatchedOptionsArePositionalParams(true);
+        }
         line.setExecutionExceptionHandler((e, command, parsed) -> {
             if (e instanceof LocalException || e instanceof ServerException) {
                 System.err.println(e.getMessage());
@@ -106,9 +111,14 @@ final class Dedup implements Runnable {
             @Option(
                             names = "--fresh",
                             description = "let the jobs forget what they saw; their state is kept aside on disk")
-                    boolean fresh)
+                    boolean fresh,
+            @Option(
+                            names = "--without-clickhouse",
+                            description = "leave out ClickHouse, and the streams that are stored there")
+                    boolean withoutClickHouse)
             throws IOException {
-        Layout layout = place.layout();
+        Layout there = place.layout();
+        Layout layout = new Layout(there.home(), there.data(), there.portOffset(), !withoutClickHouse);
         if (detach) {
             return detached(layout, fresh);
         }
@@ -127,6 +137,9 @@ final class Dedup implements Runnable {
         command.addAll(List.of("--data-dir", layout.data().toString(), "--port-offset", "" + layout.portOffset()));
         if (fresh) {
             command.add("--fresh");
+        }
+        if (!layout.withClickHouse()) {
+            command.add("--without-clickhouse");
         }
         RunState runState = new RunState(layout.run());
         if (runState.process(RunState.SUPERVISOR).isEmpty()) {
@@ -203,6 +216,14 @@ final class Dedup implements Runnable {
             throws IOException, InterruptedException {
         List<String> forFlink = arguments == null ? List.of("--help") : arguments;
         return new FlinkCluster(place.layout()).commandLine(forFlink).start().waitFor();
+    }
+
+    @Command(description = "The relay's own command line on this system: relay --once sends what is unsent, and ends.")
+    int relay(@Mixin Place place, @Parameters(arity = "0..*", paramLabel = "ARGUMENT") List<String> arguments)
+            throws IOException, InterruptedException {
+        return LocalSystem.relay(place.layout(), arguments == null ? List.of() : arguments)
+                .start()
+                .waitFor();
     }
 
     /** Shows what is appended to a file from now on. */

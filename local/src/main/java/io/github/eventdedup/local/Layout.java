@@ -1,7 +1,9 @@
 package io.github.eventdedup.local;
 
+import io.github.eventdedup.event.ClickHouseTable;
 import io.github.eventdedup.event.InvalidStreamDefinitionException;
 import io.github.eventdedup.event.StreamDefinition;
+import io.github.eventdedup.servers.ClickHouseServer;
 import io.github.eventdedup.servers.FreshDirectory;
 import io.github.eventdedup.servers.PostgresServer;
 import java.io.IOException;
@@ -20,8 +22,9 @@ import java.util.TreeMap;
  * @param home the project's root, with what was built
  * @param data everything the system writes
  * @param portOffset added to every port
+ * @param withClickHouse whether ClickHouse is part of it, and with it the streams that are stored there
  */
-record Layout(Path home, Path data, int portOffset) {
+record Layout(Path home, Path data, int portOffset, boolean withClickHouse) {
 
     int kafkaPort() {
         return 9092 + portOffset;
@@ -29,6 +32,10 @@ record Layout(Path home, Path data, int portOffset) {
 
     int postgresPort() {
         return 5432 + portOffset;
+    }
+
+    int clickHousePort() {
+        return 8123 + portOffset;
     }
 
     int flinkPort() {
@@ -101,13 +108,16 @@ record Layout(Path home, Path data, int portOffset) {
         return file;
     }
 
-    /** The definition files with what is in them, ordered by name. */
+    /** The definition files of the streams that this system runs, with what is in them, ordered by name. */
     Map<Path, StreamDefinition> streams() {
         Map<Path, StreamDefinition> streams = new TreeMap<>();
         List<String> errors = new ArrayList<>();
         for (Path file : files(home.resolve("streams"), ".yaml")) {
             try {
-                streams.put(file, StreamDefinition.read(file));
+                StreamDefinition stream = StreamDefinition.read(file);
+                if (withClickHouse || !(stream.table() instanceof ClickHouseTable)) {
+                    streams.put(file, stream);
+                }
             } catch (InvalidStreamDefinitionException | IOException e) {
                 errors.add(e.getMessage());
             }
@@ -132,8 +142,22 @@ record Layout(Path home, Path data, int portOffset) {
         return "127.0.0.1:" + kafkaPort();
     }
 
+    String clickHouseUrl() {
+        return "http://127.0.0.1:" + clickHousePort();
+    }
+
     /** What the job is told, in the environment of the processes that run it or submit it. */
     Map<String, String> jobEnvironment() {
+        Map<String, String> environment = new TreeMap<>(relayEnvironment());
+        environment.put("DEDUP_CLICKHOUSE_URL", clickHouseUrl());
+        environment.put("DEDUP_CLICKHOUSE_DATABASE", ClickHouseServer.DATABASE);
+        environment.put("DEDUP_CLICKHOUSE_USER", ClickHouseServer.USER);
+        environment.put("DEDUP_CLICKHOUSE_PASSWORD", ClickHouseServer.PASSWORD);
+        return environment;
+    }
+
+    /** What the relay is told. */
+    Map<String, String> relayEnvironment() {
         return Map.of(
                 "DEDUP_KAFKA_BOOTSTRAP_SERVERS",
                 kafkaBootstrapServers(),
@@ -143,6 +167,11 @@ record Layout(Path home, Path data, int portOffset) {
                 PostgresServer.USER,
                 "DEDUP_POSTGRES_PASSWORD",
                 PostgresServer.PASSWORD);
+    }
+
+    /** ClickHouse's engine, an npm package that is installed when it is first needed. */
+    Path clickHouseEngine() {
+        return home.resolve("servers/target/clickhouse");
     }
 
     /** The database, to ask it something; not the one that the supervisor started. */
@@ -157,7 +186,8 @@ record Layout(Path home, Path data, int portOffset) {
                   Flink UI    http://127.0.0.1:%2$d
                   Kafka       %3$s
                   Postgres    postgresql://%4$s:%5$s@127.0.0.1:%6$d/%7$s
-                  data, logs  %8$s
+                  ClickHouse  %8$s
+                  data, logs  %9$s
                 """.formatted(
                         ingestPort(),
                         flinkPort(),
@@ -166,6 +196,14 @@ record Layout(Path home, Path data, int portOffset) {
                         PostgresServer.PASSWORD,
                         postgresPort(),
                         PostgresServer.DATABASE,
+                        withClickHouse
+                                ? "%s (user %s, password %s, database %s)"
+                                        .formatted(
+                                                clickHouseUrl(),
+                                                ClickHouseServer.USER,
+                                                ClickHouseServer.PASSWORD,
+                                                ClickHouseServer.DATABASE)
+                                : "left out",
                         data);
     }
 

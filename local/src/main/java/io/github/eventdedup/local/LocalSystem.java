@@ -1,6 +1,7 @@
 package io.github.eventdedup.local;
 
 import io.github.eventdedup.servers.ChildProcess;
+import io.github.eventdedup.servers.ClickHouseServer;
 import io.github.eventdedup.servers.KafkaServer;
 import io.github.eventdedup.servers.PostgresServer;
 import java.io.IOException;
@@ -10,9 +11,16 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 
@@ -24,10 +32,12 @@ final class LocalSystem {
 
     final Part kafka;
     final Part postgres;
+    final Part clickHouse;
     final Part zooKeeper;
     final Part jobManager;
     final Part taskManager;
     final Part ingest;
+    final List<Part> relays;
     final List<StreamJob> jobs;
 
     private final Layout layout;
@@ -58,11 +68,49 @@ final class LocalSystem {
                 postgresServer::answers,
                 postgresServer::stop);
 
+        ChildProcess clickHouseProcess = child("clickhouse", runState);
+        ClickHouseServer clickHouseServer = new ClickHouseServer(
+                layout.data().resolve("clickhouse"),
+                layout.clickHouseEngine(),
+                layout.clickHousePort(),
+                clickHouseProcess);
+        clickHouse = new Part(
+                "clickhouse",
+                layout.clickHousePort(),
+                clickHouseProcess,
+                clickHouseServer::start,
+                clickHouseServer::answers,
+                clickHouseServer::stop);
+
         zooKeeper = part(
                 "zookeeper", layout.zooKeeperPort(), runState, flinkCluster::zooKeeper, flinkCluster::zooKeeperAnswers);
         jobManager = part("jobmanager", layout.flinkPort(), runState, flinkCluster::jobManager, flink::answers);
         taskManager = part("taskmanager", 0, runState, flinkCluster::taskManager, flink::hasTaskManager);
         ingest = part("ingest", layout.ingestPort(), runState, this::ingestProcess, this::ingestAnswers);
+        Map<String, Path> outboxes = outboxes(layout);
+        relays = outboxes.entrySet().stream()
+                .map(outbox -> relay(outboxes.size() == 1 ? "relay" : "relay-" + outbox.getKey(), outbox, runState))
+                .toList();
+    }
+
+    /** The definition files of the streams that a relay fills. */
+    private static Map<String, Path> outboxes(Layout layout) {
+        Map<String, Path> outboxes = new TreeMap<>();
+        layout.streams().forEach((file, stream) -> {
+            if (stream.outbox() != null) {
+                outboxes.put(stream.stream(), file);
+            }
+        });
+        return outboxes;
+    }
+
+    private Part relay(String name, Map.Entry<String, Path> outbox, RunState runState) {
+        return part(
+                name,
+                0,
+                runState,
+                () -> relay(layout, name, List.of("--stream", outbox.getValue().toString())),
+                this::relaysAnswer);
     }
 
     private ChildProcess child(String name, RunState runState) {
@@ -85,13 +133,20 @@ final class LocalSystem {
     }
 
     List<Part> parts() {
-        return List.of(kafka, postgres, zooKeeper, jobManager, taskManager, ingest);
+        List<Part> parts = new ArrayList<>(List.of(kafka, postgres));
+        if (layout.withClickHouse()) {
+            parts.add(clickHouse);
+        }
+        parts.addAll(List.of(zooKeeper, jobManager, taskManager, ingest));
+        parts.addAll(relays);
+        return parts;
     }
 
     /** What has to be there before the first process is started. */
     void checkBuilt() {
         layout.built("job/target/deduplication-job.jar");
         layout.built("http-ingest/target/http-ingest.jar");
+        layout.built("outbox-relay/target/outbox-relay.jar");
         layout.built("local/flink/target/lib");
     }
 
@@ -114,21 +169,58 @@ final class LocalSystem {
 
     /** Creates the topics and tables that are not there yet, with what does so on any other system. */
     void setUp() {
-        ProcessBuilder setup = Layout.process(
-                List.of(
-                        Layout.java(),
-                        "-XX:+UseSerialGC",
-                        "-XX:TieredStopAtLevel=1",
-                        "-cp",
-                        layout.built("job/target/deduplication-job.jar") + ":" + layout.built("local/flink/target/lib")
-                                + "/*",
-                        "io.github.eventdedup.job.Setup",
-                        "--streams",
-                        layout.home().resolve("streams").toString(),
-                        "--sql",
-                        layout.home().resolve("sql/postgres").toString()),
-                layout.jobEnvironment());
-        Layout.output(setup, "cannot create the topics and tables");
+        List<String> command = new ArrayList<>(List.of(
+                Layout.java(),
+                "-XX:+UseSerialGC",
+                "-XX:TieredStopAtLevel=1",
+                "-cp",
+                layout.built("job/target/deduplication-job.jar") + ":" + layout.built("local/flink/target/lib") + "/*",
+                "io.github.eventdedup.job.Setup",
+                "--streams",
+                layout.home().resolve("streams").toString(),
+                "--postgres",
+                layout.home().resolve("sql/postgres").toString()));
+        if (layout.withClickHouse()) {
+            command.addAll(List.of(
+                    "--clickhouse", layout.home().resolve("sql/clickhouse").toString()));
+        }
+        Layout.output(Layout.process(command, layout.jobEnvironment()), "cannot create the topics and tables");
+    }
+
+    /** The relay for the terminal it was called from: of the only outbox there is, where no stream is named. */
+    static ProcessBuilder relay(Layout layout, List<String> arguments) {
+        List<String> forRelay = new ArrayList<>(arguments);
+        Map<String, Path> outboxes = outboxes(layout);
+        if (outboxes.size() == 1 && !arguments.contains("--stream")) {
+            forRelay.addAll(
+                    List.of("--stream", outboxes.values().iterator().next().toString()));
+        }
+        return relay(layout, "relay-by-hand", forRelay).inheritIO();
+    }
+
+    private static ProcessBuilder relay(Layout layout, String name, List<String> arguments) {
+        List<String> command = new ArrayList<>(List.of(
+                Layout.java(),
+                "-XX:+UseSerialGC",
+                "-Xmx128m",
+                layout.temporaryFiles(name),
+                "-jar",
+                layout.built("outbox-relay/target/outbox-relay.jar").toString()));
+        command.addAll(arguments);
+        return Layout.process(command, layout.relayEnvironment());
+    }
+
+    /** They have no port of their own to ask: whether Postgres knows them. */
+    private boolean relaysAnswer() {
+        try (Connection connection = DriverManager.getConnection(
+                        layout.postgres().jdbcUrl(), PostgresServer.USER, PostgresServer.PASSWORD);
+                Statement statement = connection.createStatement();
+                ResultSet rows = statement.executeQuery(
+                        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'outbox-relay'")) {
+            return rows.next() && rows.getInt(1) >= relays.size();
+        } catch (SQLException e) {
+            return false;
+        }
     }
 
     private ProcessBuilder ingestProcess() {

@@ -14,6 +14,7 @@ import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Queue;
@@ -47,6 +48,9 @@ final class RunState {
 
     private record Entry(long pid, Instant started) {}
 
+    /** What the system that runs here was started with, and others have to know to speak with it. */
+    record Options(int portOffset, boolean withClickHouse) {}
+
     /**
      * Takes the right to start and stop processes here, until this JVM ends.
      *
@@ -70,10 +74,10 @@ final class RunState {
         write(entries);
     }
 
-    /** Enters this JVM as the supervisor, of a system with that port offset; for whoever holds the lock. */
-    synchronized void supervising(int portOffset) {
+    /** Enters this JVM as the supervisor of a system with those options; for whoever holds the lock. */
+    synchronized void supervising(Options options) {
         try {
-            Files.writeString(portOffsetFile(), Integer.toString(portOffset));
+            JSON.writeValue(optionsFile().toFile(), options);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
@@ -81,20 +85,24 @@ final class RunState {
     }
 
     /**
-     * The port offset of what runs here: on ports that only somebody supposes another system may answer.
+     * The options of what runs here: on ports that only somebody supposes another system may answer.
      *
      * @return empty where nothing runs
      */
-    Optional<Integer> portOffset() {
-        if (read().keySet().stream().allMatch(name -> process(name).isEmpty()) || !Files.exists(portOffsetFile())) {
+    Optional<Options> options() {
+        if (names().stream().allMatch(name -> process(name).isEmpty()) || !Files.exists(optionsFile())) {
             return Optional.empty();
         }
         try {
-            return Optional.of(
-                    Integer.valueOf(Files.readString(portOffsetFile()).strip()));
-        } catch (IOException | NumberFormatException e) {
-            throw new LocalException(portOffsetFile() + " cannot be read (" + e.getMessage() + ")", e);
+            return Optional.of(JSON.readValue(optionsFile().toFile(), Options.class));
+        } catch (IOException e) {
+            throw new LocalException(optionsFile() + " cannot be read (" + e.getMessage() + ")", e);
         }
+    }
+
+    /** Of every process that was started and has not been seen to end. */
+    List<String> names() {
+        return List.copyOf(read().keySet());
     }
 
     synchronized void ended(String name) {
@@ -144,8 +152,8 @@ final class RunState {
         return directory.resolve("ready");
     }
 
-    private Path portOffsetFile() {
-        return directory.resolve("port-offset");
+    private Path optionsFile() {
+        return directory.resolve("options.json");
     }
 
     private Path file() {

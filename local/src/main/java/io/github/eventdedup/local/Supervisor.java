@@ -10,9 +10,11 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
@@ -73,7 +75,7 @@ final class Supervisor {
                     + "; ./dedup down stops it");
         }
         // At once, for a down that comes early.
-        runState.supervising(layout.portOffset());
+        runState.supervising(new RunState.Options(layout.portOffset(), layout.withClickHouse()));
         runState.ready(false);
         system.checkBuilt();
         stopOrphans();
@@ -112,16 +114,27 @@ final class Supervisor {
     private void start() {
         system.configureFlink();
         CompletableFuture<Void> postgres = new CompletableFuture<>();
+        CompletableFuture<Void> clickHouse = new CompletableFuture<>();
         Map<String, Runnable> parts = new LinkedHashMap<>();
         parts.put("postgres", () -> {
             startPart(system.postgres);
             postgres.complete(null);
         });
-        parts.put("kafka and ingest", () -> {
+        if (layout.withClickHouse()) {
+            parts.put("clickhouse", () -> {
+                startPart(system.clickHouse);
+                clickHouse.complete(null);
+            });
+        } else {
+            clickHouse.complete(null);
+        }
+        parts.put("kafka, ingest and relay", () -> {
             startPart(system.kafka);
             postgres.join();
+            clickHouse.join();
             system.setUp();
             startPart(system.ingest);
+            system.relays.forEach(this::startPart);
         });
         parts.put("zookeeper", () -> startPart(system.zooKeeper));
         parts.put("jobmanager", () -> startPart(system.jobManager));
@@ -304,8 +317,13 @@ final class Supervisor {
     boolean stopOrphans() {
         boolean found = false;
         boolean jobs = runState.process(system.jobManager.name()).isPresent();
-        for (Part part : reversed(system.parts())) {
-            Optional<ProcessHandle> orphan = runState.process(part.name());
+        // Also those of parts that this system leaves out.
+        Set<String> names = new LinkedHashSet<>();
+        reversed(system.parts()).forEach(part -> names.add(part.name()));
+        names.addAll(runState.names());
+        names.remove(RunState.SUPERVISOR);
+        for (String name : names) {
+            Optional<ProcessHandle> orphan = runState.process(name);
             if (orphan.isPresent()) {
                 if (!found) {
                     say("an earlier supervisor was killed: stopping what it left running");
@@ -316,9 +334,9 @@ final class Supervisor {
                 }
                 found = true;
                 stop(orphan.get());
-                say(part.name() + ": stopped, pid " + orphan.get().pid());
+                say(name + ": stopped, pid " + orphan.get().pid());
             }
-            runState.ended(part.name());
+            runState.ended(name);
         }
         return found;
     }

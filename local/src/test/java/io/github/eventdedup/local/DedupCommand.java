@@ -31,7 +31,7 @@ record DedupCommand(Path data, int portOffset) {
     }
 
     Layout layout() {
-        return new Layout(HOME, data, portOffset);
+        return new Layout(HOME, data, portOffset, true);
     }
 
     List<Integer> layoutPorts() {
@@ -39,6 +39,7 @@ record DedupCommand(Path data, int portOffset) {
         return List.of(
                 layout.kafkaPort(),
                 layout.postgresPort(),
+                layout.clickHousePort(),
                 layout.flinkPort(),
                 layout.zooKeeperPort(),
                 layout.ingestPort());

@@ -31,15 +31,16 @@ class RunStateTest {
     }
 
     @Test
-    void knowsThePortOffsetOfWhatRuns() {
+    void knowsTheOptionsOfWhatRuns() {
         RunState state = new RunState(directory);
-        assertThat(state.portOffset()).isEmpty();
+        assertThat(state.options()).isEmpty();
 
-        state.supervising(100);
-        assertThat(new RunState(directory).portOffset()).contains(100);
+        RunState.Options options = new RunState.Options(100, false);
+        state.supervising(options);
+        assertThat(new RunState(directory).options()).contains(options);
 
         state.ended(RunState.SUPERVISOR);
-        assertThat(new RunState(directory).portOffset()).isEmpty();
+        assertThat(new RunState(directory).options()).isEmpty();
     }
 
     @Test

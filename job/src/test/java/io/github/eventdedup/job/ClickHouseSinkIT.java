@@ -1,0 +1,383 @@
+package io.github.eventdedup.job;
+
+import static io.github.eventdedup.job.StreamTopics.header;
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import com.clickhouse.client.api.Client;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.github.eventdedup.event.StreamDefinition;
+import io.github.eventdedup.job.JobMetrics.Counts;
+import io.github.eventdedup.servers.ClickHouseServer;
+import io.github.eventdedup.servers.KafkaServer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.HexFormat;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Random;
+import java.util.TreeMap;
+import java.util.concurrent.TimeUnit;
+import org.apache.flink.api.common.JobID;
+import org.apache.flink.api.common.JobStatus;
+import org.apache.flink.configuration.Configuration;
+import org.apache.flink.core.execution.SavepointFormatType;
+import org.apache.flink.runtime.minicluster.MiniCluster;
+import org.apache.flink.util.IOUtils;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInfo;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * The whole job between a real Kafka and a real ClickHouse, whose table is the user's plain MergeTree. Every scenario ends with
+ * all counts and every row compared, without FINAL.
+ */
+class ClickHouseSinkIT {
+
+    private static final Duration PATIENCE = Duration.ofMinutes(3);
+    private static final int EPOCH = 1_762_955_631;
+    private static final ObjectMapper JSON = new ObjectMapper();
+
+    @TempDir
+    private static Path directory;
+
+    private static KafkaServer kafka;
+    private static ClickHouseServer clickHouse;
+    private static CutOff way;
+    private static Neighbours neighbours;
+    private static Client client;
+    private static MiniCluster flink;
+
+    private StreamDefinition stream;
+    private StreamTopics topics;
+    private JobID job;
+    private JobMetrics metrics;
+
+    /** The rows that the table is to hold: by id, in the form of {@link #rows}. */
+    private final Map<Long, String> expected = new TreeMap<>();
+
+    private long sent;
+
+    @BeforeAll
+    static void startServers() throws Exception {
+        kafka = new KafkaServer(directory.resolve("kafka"), Fixtures.freePort());
+        int port = Fixtures.freePort();
+        clickHouse = Fixtures.clickHouse(directory, port);
+        kafka.start();
+        clickHouse.start();
+        way = new CutOff(Fixtures.freePort(), port);
+        neighbours = new Neighbours(kafka.bootstrapServers(), null, Fixtures.login(way.port()));
+        client = Fixtures.login(port).connect();
+        flink = Fixtures.flink(directory.resolve("checkpoints"), "500ms");
+        flink.start();
+    }
+
+    @AfterAll
+    static void stopServers() throws Exception {
+        IOUtils.closeAll(client, flink, way, clickHouse, kafka);
+    }
+
+    @BeforeEach
+    void startJob(TestInfo test) throws Exception {
+        StreamDefinition logins = Fixtures.userLogins();
+        stream = new StreamDefinition(
+                test.getTestMethod().orElseThrow().getName().toLowerCase(Locale.ROOT),
+                logins.fingerprint(),
+                logins.window(),
+                logins.ttlSlack(),
+                null,
+                logins.table());
+        client.queryAll("DROP TABLE IF EXISTS user_logins SYNC");
+        client.queryAll(Files.readString(Fixtures.file("sql/clickhouse/001-user-logins.sql")));
+        Fixtures.createTopics(neighbours, stream);
+        topics = new StreamTopics(kafka.bootstrapServers(), stream);
+        Preflight.check(stream, neighbours);
+        submit(new Configuration());
+    }
+
+    private void submit(Configuration more) throws Exception {
+        job = Fixtures.submit(flink, stream, neighbours, more);
+        metrics = new JobMetrics(flink, job, stream.stream());
+    }
+
+    @AfterEach
+    void stopJob() throws Exception {
+        way.restore();
+        topics.close();
+        if (!flink.getJobStatus(job).get().isGloballyTerminalState()) {
+            flink.cancelJob(job).get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+        }
+        await().atMost(PATIENCE).until(() -> flink.getJobStatus(job).get().isGloballyTerminalState());
+    }
+
+    @Test
+    void eachRowIsStoredOnceHoweverOftenItIsSent() throws Exception {
+        for (int round = 0; round < 3; round++) {
+            sendLogins(1, 500);
+        }
+
+        awaitRows(new Counts(1500, 500, 1000, 0, 0, 0));
+    }
+
+    @Test
+    void anyUsernameArrivesAsItIsOrIsADeadLetterWithItsReason() throws Exception {
+        List<String> names = List.of(
+                "'; DROP TABLE user_logins --",
+                "\"`\\\\",
+                "a\nb\r\tc",
+                "👩‍👩‍👧 ю",
+                "",
+                " ",
+                "\u0001\u007f",
+                "\\N",
+                "x".repeat(250_000));
+        for (int i = 0; i < names.size(); i++) {
+            send(i + 1, names.get(i), EPOCH);
+        }
+        topics.send(null, login(100, "x".repeat(1 << 20), EPOCH + ".0").getBytes(UTF_8));
+        topics.send(null, login(101, "\0", EPOCH + ".0").getBytes(UTF_8));
+        sent += 2;
+
+        awaitRows(new Counts(names.size() + 2, names.size(), 0, 2, 0, 0));
+        assertThat(topics.deadLetters().values())
+                .extracting(letter -> header(letter, "reason"))
+                .anyMatch(reason -> reason.contains("is too large"))
+                .anyMatch(reason -> reason.contains("U+0000"));
+    }
+
+    @Test
+    void whatDoesNotFitTheTableIsADeadLetter() throws Exception {
+        Map<String, String> bad = new LinkedHashMap<>();
+        bad.put(
+                "has -1 in the field 'id', which the column 'id' of type UInt32 cannot hold",
+                login(-1, "a", EPOCH + ".0"));
+        bad.put("has 4294967296 in the field 'id'", login(1L << 32, "a", EPOCH + ".0"));
+        bad.put("in the field 'timestamp', which the column 'event_time'", login(1, "a", "-0.5"));
+        bad.put("in the field 'timestamp', which must be", login(2, "a", "true"));
+        bad.put(
+                "has no value in the field 'user', which the column 'username' of type String must have",
+                "{\"id\":3,\"user\":null,\"event\":\"login\",\"timestamp\":1.0}");
+        bad.put("has no value in the field 'event'", "{\"id\":4,\"user\":\"a\",\"timestamp\":1.0}");
+        bad.values().forEach(event -> topics.send(null, event.getBytes(UTF_8)));
+        sent += bad.size();
+        send(5, "good", EPOCH);
+
+        awaitRows(new Counts(bad.size() + 1, 1, 0, bad.size(), 0, 0));
+        bad.forEach((reason, event) -> assertThat(topics.deadLetters().values())
+                .as(reason)
+                .filteredOn(letter -> header(letter, "reason").contains(reason))
+                .singleElement()
+                .satisfies(letter -> assertThat(letter.value()).isEqualTo(event.getBytes(UTF_8))));
+    }
+
+    @Test
+    void aRowThatClickHouseRefusesBecomesADeadLetterAndTheRestIsStored() throws Exception {
+        client.queryAll("ALTER TABLE user_logins ADD CONSTRAINT known CHECK event_type != 'refused'");
+        for (int i = 1; i <= 1000; i++) {
+            if (i % 100 == 7) {
+                topics.send("{\"id\":%d,\"user\":\"u\",\"event\":\"refused\",\"timestamp\":1.0}".formatted(i));
+                sent++;
+            } else {
+                send(i, "u" + i, EPOCH + i);
+            }
+        }
+
+        awaitRows(new Counts(1000, 1000, 0, 0, 10, 0));
+        assertThat(topics.deadLetters().values())
+                .allSatisfy(letter -> assertThat(header(letter, "reason"))
+                        .startsWith("ClickHouse refused the row: ")
+                        .contains("known"));
+        assertThat(metrics.restarts()).isZero();
+    }
+
+    @Test
+    void aTaskManagerThatDiesAgainAndAgainChangesNothing() throws Exception {
+        long seed = System.nanoTime();
+        System.out.println("seed " + seed);
+        Random random = new Random(seed);
+        for (int round = 0; round < 6; round++) {
+            sendLogins(1, 2000);
+            sendLogins(3000 + 1000 * round, 500);
+            long stored = random.nextInt(2500);
+            await().atMost(PATIENCE).until(() -> count() >= Math.min(stored, expected.size()));
+            flink.terminateTaskManager(0).get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+            flink.startTaskManager();
+        }
+
+        awaitRows(new Counts(15_000, 5000, 10_000, 0, 0, 0));
+    }
+
+    @Test
+    void clickHouseKilledAndBackUnderLoadLosesNothing() throws Exception {
+        for (int round = 0; round < 3; round++) {
+            sendLogins(1 + 1000 * round, 1000);
+            if (round == 1) {
+                await().atMost(PATIENCE).until(() -> count() > 0);
+                clickHouse.kill();
+            }
+        }
+        topics.awaitSent();
+        await().atMost(PATIENCE)
+                .untilAsserted(() -> assertThat(metrics.count("unique")).isEqualTo(3000));
+        clickHouse.start();
+
+        awaitRows(new Counts(3000, 3000, 0, 0, 0, 0));
+        assertThat(metrics.restarts())
+                .as("the committer waits, the job does not restart")
+                .isZero();
+    }
+
+    @Test
+    void clickHouseCutOffForHalfAMinuteLosesNothing() throws Exception {
+        sendLogins(1, 1000);
+        await().atMost(PATIENCE).until(() -> count() > 0);
+        way.refuse();
+        sendLogins(2001, 1000);
+        assertThatTheJobRunsFor(Duration.ofSeconds(15));
+        way.freeze();
+        sendLogins(4001, 1000);
+        assertThatTheJobRunsFor(Duration.ofSeconds(15));
+        way.restore();
+
+        awaitRows(new Counts(3000, 3000, 0, 0, 0, 0));
+        assertThat(metrics.restarts()).isZero();
+    }
+
+    private void assertThatTheJobRunsFor(Duration time) {
+        await().during(time)
+                .atMost(time.plusSeconds(10))
+                .until(() -> flink.getJobStatus(job).get() == JobStatus.RUNNING);
+    }
+
+    /** The checkpoint holds rows that are not inserted yet; which subtask inserts them does not matter. */
+    @Test
+    void savepointRestoreAndRescaleChangeNothing() throws Exception {
+        for (int parallelism : List.of(1, 2, 1)) {
+            sendLogins(1, 1000);
+            sendLogins(2000 + 1000 * parallelism, 300);
+            String savepoint = flink.stopWithSavepoint(
+                            job, directory.toUri().toString(), false, SavepointFormatType.CANONICAL)
+                    .get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+            await().atMost(PATIENCE).until(() -> flink.getJobStatus(job).get() == JobStatus.FINISHED);
+            submit(Configuration.fromMap(Map.of(
+                    "execution.state-recovery.path", savepoint, "parallelism.default", Integer.toString(parallelism))));
+        }
+
+        awaitRows(new Counts(3900, 1600, 2300, 0, 0, 0));
+    }
+
+    @Test
+    void everyTypeThatCanBeWrittenIsReadByClickHouseAsItWasSent() throws Exception {
+        Map<String, String> types = new LinkedHashMap<>();
+        types.put("Int8", "-128");
+        types.put("Int16", "-32768");
+        types.put("Int32", "-2147483648");
+        types.put("Int64", "-9223372036854775808");
+        types.put("UInt8", "255");
+        types.put("UInt16", "65535");
+        types.put("UInt32", "4294967295");
+        types.put("UInt64", "9223372036854775807");
+        types.put("Float32", "1.5");
+        types.put("Float64", "-2.25");
+        types.put("Bool", "true");
+        types.put("String", "\"ю\"");
+        types.put("DateTime", "\"2025-11-12 13:53:51\"");
+        types.put("DateTime64(3)", "\"2025-11-12 13:53:51.123\"");
+        types.put("DateTime64(9, 'UTC')", "\"1969-12-31 23:59:59.123456000\"");
+        types.put("LowCardinality(String)", "\"a\"");
+        types.put("Nullable(Int64)", "null");
+        types.put("LowCardinality(Nullable(String))", "null");
+        StringBuilder table = new StringBuilder("CREATE TABLE types (");
+        StringBuilder event = new StringBuilder("{\"id\":1");
+        StringBuilder columns = new StringBuilder();
+        int i = 0;
+        for (Map.Entry<String, String> type : types.entrySet()) {
+            table.append(i == 0 ? "" : ", ").append("c%d %s".formatted(i, type.getKey()));
+            event.append(",\"c%d\":%s".formatted(i, type.getValue()));
+            columns.append(i == 0 ? "" : ", ").append("c%d: c%d".formatted(i, i));
+            i++;
+        }
+        client.queryAll("DROP TABLE IF EXISTS types SYNC");
+        client.queryAll(table + ") ENGINE = MergeTree ORDER BY () SETTINGS non_replicated_deduplication_window = 1000");
+        StreamDefinition typed =
+                StreamDefinition.read(Files.writeString(directory.resolve("types.yaml"), """
+                stream: types
+                fingerprint: [id]
+                window: 7d
+                sink: { clickhouse: { table: dedup.types, columns: { %s } } }
+                """.formatted(columns)));
+        Fixtures.createTopics(neighbours, typed);
+        Preflight.check(typed, neighbours);
+        stopJob();
+        job = Fixtures.submit(flink, typed, neighbours);
+        topics = new StreamTopics(kafka.bootstrapServers(), typed);
+        topics.send(event.append('}').toString());
+        topics.awaitSent();
+
+        await().atMost(PATIENCE)
+                .untilAsserted(() -> assertThat(client.queryAll("SELECT count() AS n FROM types")
+                                .get(0)
+                                .getLong("n"))
+                        .isEqualTo(1));
+        String row = client.queryAll(
+                        "SELECT toJSONString(tuple(*)) AS row FROM types SETTINGS"
+                                + " output_format_json_quote_64bit_integers = 0, output_format_json_named_tuples_as_objects = 0")
+                .get(0)
+                .getString("row");
+        assertThat(JSON.readTree(row)).isEqualTo(JSON.readTree(types.values().toString()));
+    }
+
+    /** Waits until the job has counted this, and compares it with every place that events end in. */
+    private void awaitRows(Counts counts) throws Exception {
+        topics.awaitSent();
+        assertThat(sent).isEqualTo(counts.received());
+        await().atMost(PATIENCE)
+                .untilAsserted(() -> assertThat(metrics.counts()).isEqualTo(counts));
+        await().atMost(PATIENCE).until(() -> count() >= expected.size());
+        assertThat(rows()).isEqualTo(List.copyOf(expected.values()));
+        await().atMost(PATIENCE).untilAsserted(() -> {
+            assertThat(topics.duplicates()).hasSize((int) counts.duplicate());
+            assertThat(topics.deadLetters()).hasSize((int) (counts.deadLettered() + counts.refused()));
+        });
+    }
+
+    private long count() {
+        return client.queryAll("SELECT count() AS n FROM user_logins").get(0).getLong("n");
+    }
+
+    /** What the table holds, each row as often as it is there. */
+    private List<String> rows() {
+        return client
+                .queryAll("SELECT id, hex(username) AS name, event_type, toUnixTimestamp(event_time) AS time"
+                        + " FROM user_logins ORDER BY id")
+                .stream()
+                .map(row -> row.getLong("id") + " " + row.getString("name") + " " + row.getString("event_type") + " "
+                        + row.getLong("time"))
+                .toList();
+    }
+
+    private void sendLogins(int first, int count) throws Exception {
+        for (int id = first; id < first + count; id++) {
+            send(id, "user" + id % 100, EPOCH + id);
+        }
+    }
+
+    private void send(long id, String user, long time) throws Exception {
+        topics.send(login(id, user, time + ".0"));
+        sent++;
+        expected.put(id, id + " " + HexFormat.of().withUpperCase().formatHex(user.getBytes(UTF_8)) + " login " + time);
+    }
+
+    private static String login(long id, String user, String timestamp) throws Exception {
+        return "{\"id\":" + id + ",\"user\":" + JSON.writeValueAsString(user) + ",\"event\":\"login\",\"timestamp\":"
+                + timestamp + "}";
+    }
+}
