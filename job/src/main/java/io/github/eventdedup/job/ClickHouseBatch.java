@@ -34,7 +34,7 @@ record ClickHouseBatch(byte[] header, byte[] events, List<String> reasons) {
 
     private static byte[] bytes(List<IdentifiedEvent> events) {
         try {
-            DataOutputSerializer out = new DataOutputSerializer(256 * events.size());
+            DataOutputSerializer out = new DataOutputSerializer(256 * (1 + events.size()));
             for (IdentifiedEvent event : events) {
                 IdentifiedEventSerializer.INSTANCE.serialize(event, out);
             }

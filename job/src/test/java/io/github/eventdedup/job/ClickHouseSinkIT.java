@@ -76,7 +76,7 @@ class ClickHouseSinkIT {
         way = new CutOff(Fixtures.freePort(), port);
         neighbours = new Neighbours(kafka.bootstrapServers(), null, Fixtures.login(way.port()));
         client = Fixtures.login(port).connect();
-        flink = Fixtures.flink(directory.resolve("checkpoints"), "500ms");
+        flink = Fixtures.flink(directory.resolve("checkpoints"));
         flink.start();
     }
 
@@ -340,6 +340,7 @@ class ClickHouseSinkIT {
         topics.awaitSent();
         assertThat(sent).isEqualTo(counts.received());
         await().atMost(PATIENCE)
+                .failFast(() -> flink.getJobStatus(job).get().isGloballyTerminalState())
                 .untilAsserted(() -> assertThat(metrics.counts()).isEqualTo(counts));
         await().atMost(PATIENCE).until(() -> count() >= expected.size());
         assertThat(rows()).isEqualTo(List.copyOf(expected.values()));

@@ -52,7 +52,7 @@ class DeduplicationJobIT {
     static void startServers() throws Exception {
         servers = Servers.start(directory);
         login = servers.login();
-        flink = Fixtures.flink(directory.resolve("checkpoints"), "500ms");
+        flink = Fixtures.flink(directory.resolve("checkpoints"));
         flink.start();
     }
 

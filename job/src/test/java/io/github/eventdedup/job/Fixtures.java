@@ -139,10 +139,9 @@ final class Fixtures {
     }
 
     /** A cluster of one TaskManager with two slots inside this JVM; not started yet. */
-    static MiniCluster flink(Path checkpoints, String checkpointInterval) {
+    static MiniCluster flink(Path checkpoints) {
         return new MiniCluster(new MiniClusterConfiguration.Builder()
                 .setConfiguration(Configuration.fromMap(Map.of(
-                        "execution.checkpointing.interval", checkpointInterval,
                         "execution.checkpointing.dir", checkpoints.toUri().toString(),
                         "state.backend.type", "rocksdb",
                         "restart-strategy.type", "fixed-delay",
@@ -158,7 +157,7 @@ final class Fixtures {
                 .build());
     }
 
-    /** Submits the job with the pipeline settings of flink-conf/config.yaml. */
+    /** Submits the job with the pipeline settings of flink-conf/config.yaml and frequent checkpoints. */
     static JobID submit(MiniCluster flink, StreamDefinition stream, Neighbours neighbours) throws Exception {
         return submit(flink, stream, neighbours, new Configuration());
     }
@@ -166,8 +165,15 @@ final class Fixtures {
     /** Submits the job with settings in addition to those. */
     static JobID submit(MiniCluster flink, StreamDefinition stream, Neighbours neighbours, Configuration more)
             throws Exception {
-        Configuration configuration = Configuration.fromMap(
-                Map.of("pipeline.generic-types", "false", "pipeline.object-reuse", "true", "parallelism.default", "2"));
+        Configuration configuration = Configuration.fromMap(Map.of(
+                "execution.checkpointing.interval",
+                "500ms",
+                "pipeline.generic-types",
+                "false",
+                "pipeline.object-reuse",
+                "true",
+                "parallelism.default",
+                "2"));
         configuration.addAll(more);
         StreamExecutionEnvironment environment = StreamExecutionEnvironment.getExecutionEnvironment(configuration);
         DeduplicationJob.build(environment, stream, neighbours);

@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import org.apache.flink.api.common.JobID;
+import org.apache.flink.configuration.Configuration;
 import org.apache.flink.runtime.minicluster.MiniCluster;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
@@ -35,9 +36,13 @@ public final class JobBenchmark {
             Fixtures.createTable(servers.login());
             Fixtures.createTopics(servers.neighbours(), stream);
             send(servers.kafka(), stream, events);
-            try (MiniCluster flink = Fixtures.flink(directory.resolve("checkpoints"), "10s")) {
+            try (MiniCluster flink = Fixtures.flink(directory.resolve("checkpoints"))) {
                 flink.start();
-                JobID job = Fixtures.submit(flink, stream, servers.neighbours());
+                JobID job = Fixtures.submit(
+                        flink,
+                        stream,
+                        servers.neighbours(),
+                        Configuration.fromMap(Map.of("execution.checkpointing.interval", "10s")));
                 measure(new JobMetrics(flink, job, stream.stream()), events, servers.postgres());
                 flink.cancelJob(job).get(1, TimeUnit.MINUTES);
             }

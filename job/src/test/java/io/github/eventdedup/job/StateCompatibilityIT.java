@@ -76,7 +76,7 @@ class StateCompatibilityIT {
     @BeforeAll
     static void start() throws Exception {
         servers = Servers.start(directory);
-        flink = Fixtures.flink(directory.resolve("checkpoints"), "500ms");
+        flink = Fixtures.flink(directory.resolve("checkpoints"));
         flink.start();
     }
 
