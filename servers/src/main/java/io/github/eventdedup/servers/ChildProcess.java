@@ -1,17 +1,20 @@
 package io.github.eventdedup.servers;
 
+import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.Arrays;
 import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
 
 /**
  * One process started by this JVM, its output in a log file, that can be started again after it has ended. Methods may
@@ -142,6 +145,13 @@ public final class ChildProcess {
                 kill();
             }
         }
+    }
+
+    /** This JVM's class path, for a child JVM; made absolute, for a child may start in another directory. */
+    static String classPath() {
+        return Arrays.stream(System.getProperty("java.class.path").split(File.pathSeparator))
+                .map(entry -> Path.of(entry).toAbsolutePath().toString())
+                .collect(Collectors.joining(File.pathSeparator));
     }
 
     private static boolean awaitEnd(Process process, Duration patience) {

@@ -1,7 +1,6 @@
 package io.github.eventdedup.servers;
 
 import java.io.ByteArrayOutputStream;
-import java.io.File;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.net.InetAddress;
@@ -12,12 +11,10 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.Arrays;
 import java.util.Map;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import java.util.stream.Collectors;
 import kafka.tools.StorageTool;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.common.Uuid;
@@ -73,7 +70,7 @@ public final class KafkaServer implements AutoCloseable {
                     "-Dlog4j.configurationFile=classpath:kafka-server-log4j2.properties",
                     "kafka.Kafka",
                     settings.toString());
-            builder.environment().put("CLASSPATH", classPath());
+            builder.environment().put("CLASSPATH", ChildProcess.classPath());
             builder.environment().keySet().removeIf(key -> key.startsWith("DEDUP_") || key.startsWith("KAFKA_"));
             child.start(builder);
             child.awaitReady(START_TIMEOUT, this::answers);
@@ -194,12 +191,5 @@ public final class KafkaServer implements AutoCloseable {
         try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
             return socket.getLocalPort();
         }
-    }
-
-    /** This JVM's class path holds the broker's jars; made absolute, for a child may start in another directory. */
-    private static String classPath() {
-        return Arrays.stream(System.getProperty("java.class.path").split(File.pathSeparator))
-                .map(entry -> Path.of(entry).toAbsolutePath().toString())
-                .collect(Collectors.joining(File.pathSeparator));
     }
 }
