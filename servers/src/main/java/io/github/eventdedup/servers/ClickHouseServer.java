@@ -105,11 +105,11 @@ public final class ClickHouseServer implements AutoCloseable {
                 "--path=" + directory.resolve("data"),
                 "--listen_host=127.0.0.1",
                 "--http_port=" + httpPort,
-                // The second query never sees a line, and keeps the first one's listener up until its input ends. What
-                // it
-                // returns goes nowhere; FORMAT Null would keep its errors to itself.
-                "--query=SYSTEM START LISTEN HTTP;"
-                        + " SELECT count() FROM file('-', 'LineAsString', 'line String') SETTINGS max_execution_time = 0");
+                // The second query sleeps, a row after the other, and keeps the first one's listener up meanwhile: for
+                // a
+                // lifetime. Others would need the right to read files, which the user they run as must not have.
+                "--query=SYSTEM START LISTEN HTTP; SELECT count() FROM numbers(1000000000) WHERE sleepEachRow(3)"
+                        + " SETTINGS max_block_size = 1, max_threads = 1, max_execution_time = 0");
         builder.directory(directory.toFile());
         builder.environment().put("CLASSPATH", ChildProcess.classPath());
         builder.environment().keySet().removeIf(key -> key.startsWith("DEDUP_") || key.startsWith("CLICKHOUSE_"));
@@ -151,7 +151,8 @@ public final class ClickHouseServer implements AutoCloseable {
                   <profiles><default/></profiles>
                   <quotas><default/></quotas>
                   <users>
-                    <!-- The engine runs the queries that it was started with as this user: the last two grants are theirs. -->
+                    <!-- Whoever gives no name. The engine runs the queries that it was started with as this user: the last grant is
+                         theirs. -->
                     <default>
                       <password/>
                       <networks><ip>127.0.0.1</ip></networks>
@@ -159,8 +160,7 @@ public final class ClickHouseServer implements AutoCloseable {
                       <quota>default</quota>
                       <grants>
                         <query>GRANT SELECT, SHOW ON *.*</query>
-                        <query>GRANT SYSTEM LISTEN, CREATE TEMPORARY TABLE ON *.*</query>
-                        <query>GRANT READ ON FILE</query>
+                        <query>GRANT SYSTEM LISTEN ON *.*</query>
                       </grants>
                     </default>
                     <%2$s>
@@ -224,7 +224,7 @@ public final class ClickHouseServer implements AutoCloseable {
         child.kill();
     }
 
-    /** An orderly end: running queries are cut off, everything is written, nothing to recover at the next start. */
+    /** Ends it at once: running queries are cut off, and what was acknowledged is on disk. */
     public void stop() {
         child.stop(Duration.ofSeconds(30));
     }

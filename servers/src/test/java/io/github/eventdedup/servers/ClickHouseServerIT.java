@@ -92,7 +92,9 @@ class ClickHouseServerIT {
                     "DROP TABLE dedup.t",
                     "CREATE TABLE dedup.u (id UInt32) ENGINE = Memory",
                     "CREATE DATABASE u",
-                    "GRANT INSERT ON *.* TO default")) {
+                    "GRANT INSERT ON *.* TO default",
+                    "SELECT * FROM file('/etc/hostname', 'LineAsString', 'line String')",
+                    "SELECT * FROM url('http://127.0.0.1/', 'LineAsString', 'line String')")) {
                 assertThat(send(clickhouse, null, refused).body()).contains("ACCESS_DENIED");
             }
             assertThat(send(clickhouse, "dedup:wrong", "SELECT 1").body()).contains("AUTHENTICATION_FAILED");
