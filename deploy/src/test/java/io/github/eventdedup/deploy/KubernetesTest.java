@@ -766,6 +766,7 @@ class KubernetesTest {
             if (!reference.isMissingNode()) {
                 assertThat(reference.path("name").asText()).as("%s", manifest).isEqualTo("neighbours");
                 assertThat(neighbours()).containsKey(reference.path("key").asText());
+                assertThat(variable.path("name")).as("%s", manifest).isEqualTo(reference.path("key"));
             }
             String previous = environment.put(
                     variable.path("name").asText(),
