@@ -6,7 +6,7 @@ WORKDIR /src
 COPY . .
 # The checks and tests belong to `mvn verify`. The repository stays between builds and out of the image.
 RUN --mount=type=cache,target=/root/.m2 \
-    mvn -B -ntp -pl job,http-ingest -am -Dmaven.test.skip=true -Dspotless.check.skip=true package
+    mvn -B -ntp -pl job,http-ingest,outbox-relay -am -Dmaven.test.skip=true -Dspotless.check.skip=true package
 
 
 # Runs as the image's user flink (9999) and through its entrypoint, which appends FLINK_PROPERTIES to the configuration.
@@ -34,3 +34,15 @@ ENV JDK_JAVA_OPTIONS="-XX:+UseSerialGC -Xmx256m -XX:+ExitOnOutOfMemoryError"
 USER 10001:10001
 EXPOSE 8001
 ENTRYPOINT ["java", "-jar", "http-ingest.jar"]
+
+
+FROM eclipse-temurin:17.0.20_8-jre-noble AS relay
+WORKDIR /opt/dedup
+COPY --from=build /src/outbox-relay/target/lib lib
+COPY --from=build /src/outbox-relay/target/outbox-relay.jar outbox-relay.jar
+COPY streams streams
+# A batch is 8 MiB at most, in several forms at once, beside the 32 MiB of Kafka's client.
+ENV JDK_JAVA_OPTIONS="-XX:+UseSerialGC -Xmx192m -XX:+ExitOnOutOfMemoryError"
+USER 10001:10001
+# Wants `--stream FILE`.
+ENTRYPOINT ["java", "-jar", "outbox-relay.jar"]

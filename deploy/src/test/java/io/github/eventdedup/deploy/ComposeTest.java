@@ -21,8 +21,11 @@ import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.w3c.dom.Element;
+import org.w3c.dom.NodeList;
 import org.yaml.snakeyaml.LoaderOptions;
 import org.yaml.snakeyaml.Yaml;
 import org.yaml.snakeyaml.constructor.SafeConstructor;
@@ -33,6 +36,12 @@ class ComposeTest {
     private static final Path ROOT = Path.of("").toAbsolutePath().getParent();
     private static final Path COMPOSE_FILE = ROOT.resolve("docker-compose.yml");
     private static final Set<String> ONE_SHOT = Set.of("setup", "submit");
+
+    /** Without a port, or anything else that could be asked from outside the process. */
+    private static final Set<String> SILENT = Set.of("relay");
+
+    /** Submits a job, runs a part of one, or creates what jobs need: each takes the environment of every stream. */
+    private static final List<String> JOB = List.of("setup", "taskmanager", "submit");
 
     /** {@code ${NAME}}, {@code ${NAME:-default}} or {@code ${NAME:?message}}; {@code $$} is an escaped dollar sign. */
     private static final Pattern VARIABLE = Pattern.compile("(?<!\\$)\\$\\{(\\w+)(?::([-?])([^}]*))?}");
@@ -50,6 +59,7 @@ class ComposeTest {
 
         assertThat(published)
                 .containsExactlyInAnyOrderEntriesOf(Map.of(
+                        "clickhouse", "127.0.0.1:8123:8123",
                         "ingest", "127.0.0.1:8001:8001",
                         "jobmanager", "127.0.0.1:8081:8081",
                         "kafka", "127.0.0.1:9092:9092",
@@ -76,8 +86,15 @@ class ComposeTest {
             }
         });
 
-        assertThat(images).hasSize(6).allMatch(image -> image.matches("[\\w/-]+:\\d+\\.\\d+[\\w.-]*"));
-        assertThat(builds).isEqualTo(Map.of("event-deduplicator-flink:local", 1, "event-deduplicator-ingest:local", 1));
+        assertThat(images).hasSize(8).allMatch(image -> image.matches("[\\w/-]+:\\d+\\.\\d+[\\w.-]*"));
+        assertThat(builds)
+                .isEqualTo(Map.of(
+                        "event-deduplicator-flink:local", 1,
+                        "event-deduplicator-ingest:local", 1,
+                        "event-deduplicator-relay:local", 1));
+        // The lines of March and August are those with long-term support; all four numbers, since tags of fewer move.
+        assertThat(services.get("clickhouse").path("image").asText())
+                .matches("clickhouse/clickhouse-server:\\d+\\.[38]\\.\\d+\\.\\d+");
     }
 
     @Test
@@ -97,10 +114,12 @@ class ComposeTest {
                 assertThat(service.path("restart").asText()).as(name).isEqualTo("no");
             } else {
                 assertThat(service.path("restart").asText()).as(name).isEqualTo("unless-stopped");
-                assertThat(service.at("/healthcheck/test")).as(name).isNotEmpty();
-                assertThat(fields(service.get("healthcheck")))
-                        .as(name)
-                        .containsKeys("interval", "timeout", "retries", "start_period");
+                if (!SILENT.contains(name)) {
+                    assertThat(service.at("/healthcheck/test")).as(name).isNotEmpty();
+                    assertThat(fields(service.get("healthcheck")))
+                            .as(name)
+                            .containsKeys("interval", "timeout", "retries", "start_period");
+                }
             }
         });
     }
@@ -124,39 +143,172 @@ class ComposeTest {
                 .isEqualTo(Map.of(
                         "kafka", Set.of(),
                         "postgres", Set.of(),
+                        "clickhouse", Set.of(),
                         "zookeeper", Set.of(),
-                        "setup", Set.of("kafka", "postgres"),
+                        "setup", Set.of("kafka", "postgres", "clickhouse"),
                         "jobmanager", Set.of("zookeeper"),
                         "taskmanager", Set.of("jobmanager", "setup"),
                         "submit", Set.of("setup", "taskmanager"),
-                        "ingest", Set.of("kafka", "submit")));
+                        "ingest", Set.of("kafka", "submit"),
+                        "relay", Set.of("kafka", "postgres", "setup")));
     }
 
     @Test
-    void thePasswordIsInASecretFileOnly() {
-        assertThat(compose.at("/secrets/postgres-password/environment").asText())
-                .isEqualTo("POSTGRES_PASSWORD");
-        assertThat(variables().get("POSTGRES_PASSWORD"))
-                .as("compose stops where it is not set")
-                .startsWith("?");
-        Set<String> withPassword = new TreeSet<>();
+    void setupReadsEveryDirectoryOfTheImageThatHasSomethingForIt() throws IOException {
+        List<String> command = strings(services.get("setup").get("command"));
+        Map<String, String> directories = new TreeMap<>();
+        for (int i = 0; i < command.size(); i += 2) {
+            directories.put(command.get(i), command.get(i + 1));
+        }
+        Map<String, String> expected = new TreeMap<>(Map.of("--streams", "/opt/dedup/streams"));
+        try (Stream<Path> databases = Files.list(ROOT.resolve("sql"))) {
+            databases
+                    .map(directory -> directory.getFileName().toString())
+                    .forEach(database -> expected.put("--" + database, "/opt/dedup/sql/" + database));
+        }
+        assertThat(directories).isEqualTo(expected);
+        String setup = read("job/src/main/java/io/github/eventdedup/job/Setup.java");
+        assertThat(directories.keySet()).allMatch(option -> setup.contains("\"" + option + "\""));
+        assertThat(instructions("COPY"))
+                .contains(List.of("streams", "/opt/dedup/streams"), List.of("sql", "/opt/dedup/sql"));
+    }
+
+    @Test
+    void everyOutboxHasItsRelay() throws IOException {
+        Set<List<String>> relays = services.values().stream()
+                .filter(service -> service.path("image").asText().equals("event-deduplicator-relay:local"))
+                .map(service -> strings(service.path("command")))
+                .collect(Collectors.toSet());
+        Set<List<String>> expected;
+        try (Stream<Path> streams = Files.list(ROOT.resolve("streams"))) {
+            expected = streams.map(file -> "streams/" + file.getFileName())
+                    .filter(file -> yaml(file).has("outbox"))
+                    .map(file -> List.of("--stream", "/opt/dedup/" + file))
+                    .collect(Collectors.toSet());
+        }
+        assertThat(relays).isNotEmpty().isEqualTo(expected);
+    }
+
+    @Test
+    void clickHouseIsWhatTheJobIsToldItIs() {
+        for (String client : JOB) {
+            assertThat(environment(client, "DEDUP_CLICKHOUSE_URL")).as(client).isEqualTo("http://clickhouse:8123");
+            assertThat(environment(client, "DEDUP_CLICKHOUSE_DATABASE"))
+                    .as(client)
+                    .isEqualTo(environment("clickhouse", "CLICKHOUSE_DB"));
+            assertThat(environment(client, "DEDUP_CLICKHOUSE_USER"))
+                    .as(client)
+                    .isEqualTo(environment("clickhouse", "CLICKHOUSE_USER"))
+                    .as("the image's own has no password unless it is another")
+                    .isNotEqualTo("default");
+            assertThat(environment(client, "DEDUP_CLICKHOUSE_PASSWORD_FILE"))
+                    .as(client)
+                    .isEqualTo(environment("clickhouse", "CLICKHOUSE_PASSWORD_FILE"));
+        }
+        for (String client : List.of("setup", "taskmanager", "submit", "relay")) {
+            assertThat(environment(client, "DEDUP_POSTGRES_URL"))
+                    .as(client)
+                    .isEqualTo("jdbc:postgresql://postgres:5432/" + environment("postgres", "POSTGRES_DB"));
+            assertThat(environment(client, "DEDUP_POSTGRES_USER"))
+                    .as(client)
+                    .isEqualTo(environment("postgres", "POSTGRES_USER"));
+        }
+        // On loopback answers the server that creates the database, which then goes away.
+        assertThat(services.get("clickhouse").at("/healthcheck/test").toString())
+                .contains("http://clickhouse:8123/ping")
+                .doesNotContain("127.0.0.1", "localhost");
+    }
+
+    @Test
+    void clickHouseTakesNoMoreThanItIsGivenAndForgetsWhatNobodyAsked() throws Exception {
+        JsonNode mounted = services.get("clickhouse").at("/configs/0");
+        assertThat(services.get("clickhouse").path("configs")).hasSize(1);
+        assertThat(mounted.path("target").asText()).matches("/etc/clickhouse-server/config\\.d/[\\w-]+\\.xml");
+        String file = compose.at("/configs/" + mounted.path("source").asText() + "/file")
+                .asText();
+        assertThat(file).startsWith("./");
+        Element configuration = DocumentBuilderFactory.newInstance()
+                .newDocumentBuilder()
+                .parse(ROOT.resolve(file).toFile())
+                .getDocumentElement();
+        assertThat(configuration.getTagName()).isEqualTo("clickhouse");
+
+        assertThat(textOf(configuration, "timezone")).isEqualTo("UTC");
+        long memory = Long.parseLong(textOf(configuration, "max_server_memory_usage"));
+        assertThat(memory).isEqualTo(2L << 30);
+        assertThat(Long.parseLong(textOf(configuration, "mark_cache_size"))).isLessThan(memory / 2);
+        assertThat(textOf(configuration, "console")).isEqualTo("1");
+        for (String table : List.of("query_log", "part_log")) {
+            assertThat(textOf(only(configuration, table), "ttl")).as(table).endsWith(" DAY DELETE");
+        }
+        for (String removed :
+                List.of("log", "errorlog", "asynchronous_metric_log", "metric_log", "text_log", "trace_log")) {
+            assertThat(only(configuration, removed).getAttribute("remove"))
+                    .as(removed)
+                    .isEqualTo("1");
+        }
+        assertThat(services.get("clickhouse").at("/ulimits/nofile/soft").asInt())
+                .isGreaterThanOrEqualTo(65_536);
+    }
+
+    private static String textOf(Element parent, String name) {
+        return only(parent, name).getTextContent();
+    }
+
+    private static Element only(Element parent, String name) {
+        NodeList found = parent.getElementsByTagName(name);
+        assertThat(found.getLength()).as(name).isEqualTo(1);
+        return (Element) found.item(0);
+    }
+
+    @Test
+    void passwordsAreInSecretFilesOnly() {
+        Map<String, String> variableOf = new TreeMap<>();
+        fields(compose.get("secrets"))
+                .forEach((secret, from) ->
+                        variableOf.put(secret, from.path("environment").asText()));
+        assertThat(variableOf)
+                .isEqualTo(
+                        Map.of("postgres-password", "POSTGRES_PASSWORD", "clickhouse-password", "CLICKHOUSE_PASSWORD"));
+        assertThat(variables())
+                .as("compose stops where one is not set")
+                .allSatisfy((variable, how) ->
+                        assertThat(how.startsWith("?")).as(variable).isEqualTo(variableOf.containsValue(variable)));
+        Map<String, Set<String>> given = new TreeMap<>();
         services.forEach((name, service) -> {
-            assertThat(service.toString()).as(name).doesNotContain("${POSTGRES_PASSWORD");
-            List<String> secrets = new ArrayList<>();
-            service.path("secrets").forEach(secret -> secrets.add(secret.asText()));
+            assertThat(service.toString()).as(name).doesNotContainPattern("\\$\\{\\w*PASSWORD");
+            Set<String> read = new TreeSet<>();
             fields(service.path("environment")).forEach((variable, value) -> {
                 assertThat(value.asText()).as(name + " " + variable).doesNotContainIgnoringCase("password=");
                 if (variable.matches("(?i).*(password|secret|token).*")) {
                     assertThat(variable).as(name).endsWith("_FILE");
-                    assertThat(secrets).as(name).contains(value.asText().replaceFirst("^/run/secrets/", ""));
-                    withPassword.add(name);
+                    assertThat(value.asText()).as(name + " " + variable).startsWith("/run/secrets/");
+                    read.add(value.asText().replaceFirst("^/run/secrets/", ""));
                 }
             });
-            assertThat(secrets)
-                    .as(name)
-                    .isSubsetOf(fields(compose.get("secrets")).keySet());
+            assertThat(strings(service.path("secrets")))
+                    .as(name + " is given what it reads, and nothing else")
+                    .containsExactlyInAnyOrderElementsOf(read)
+                    .isSubsetOf(variableOf.keySet());
+            if (!read.isEmpty()) {
+                given.put(name, read);
+            }
         });
-        assertThat(withPassword).containsExactlyInAnyOrder("postgres", "setup", "taskmanager", "submit");
+        Set<String> both = variableOf.keySet();
+        assertThat(given)
+                .isEqualTo(Map.of(
+                        "postgres",
+                        Set.of("postgres-password"),
+                        "clickhouse",
+                        Set.of("clickhouse-password"),
+                        "relay",
+                        Set.of("postgres-password"),
+                        "setup",
+                        both,
+                        "taskmanager",
+                        both,
+                        "submit",
+                        both));
     }
 
     @Test
@@ -199,6 +351,7 @@ class ComposeTest {
                 .isEqualTo(Map.of(
                         "kafka-data", Set.of("kafka" + environment("kafka", "KAFKA_LOG_DIRS")),
                         "postgres-data", Set.of("postgres/var/lib/postgresql"),
+                        "clickhouse-data", Set.of("clickhouse/var/lib/clickhouse"),
                         "zookeeper-data", Set.of("zookeeper/data"),
                         "zookeeper-log", Set.of("zookeeper/datalog"),
                         "flink-state", Set.of("jobmanager" + state, "taskmanager" + state, "submit" + state)));
@@ -231,14 +384,41 @@ class ComposeTest {
                 users.put(stage, instruction.get(1));
             }
         }
-        assertThat(users).isEqualTo(Map.of("flink", "flink", "ingest", "10001:10001"));
+        assertThat(users).isEqualTo(Map.of("flink", "flink", "ingest", "10001:10001", "relay", "10001:10001"));
         assertThat(services.values().stream()
                         .map(service -> service.at("/build/target").asText())
                         .filter(target -> !target.isEmpty()))
-                .containsExactlyInAnyOrder("flink", "ingest");
+                .containsExactlyInAnyOrder("flink", "ingest", "relay");
+        for (String service : List.of("postgres", "clickhouse", "zookeeper")) {
+            assertThat(services.get(service).path("user").asText())
+                    .as("the image's own, without having been root before")
+                    .isEqualTo(service);
+        }
         assertThat(services.values())
                 .allSatisfy(service ->
                         assertThat(service.path("cap_drop").toString()).isEqualTo("[\"ALL\"]"));
+    }
+
+    @Test
+    void whatIsCopiedFromTheBuildIsBuiltThere() {
+        String modules = instructions("RUN").stream()
+                .filter(words -> words.contains("mvn"))
+                .map(words -> words.get(words.indexOf("-pl") + 1))
+                .collect(Collectors.joining());
+        Set<String> copied = instructions("COPY").stream()
+                .filter(words -> words.contains("--from=build"))
+                .map(words -> words.get(1).replaceFirst("^/src/([\\w-]+)/target/.*", "$1"))
+                .collect(Collectors.toSet());
+        assertThat(copied).containsExactlyInAnyOrder(modules.split(",", -1));
+        for (String module : List.of("http-ingest", "outbox-relay")) {
+            String jar = module + ".jar";
+            assertThat(instructions("COPY"))
+                    .contains(
+                            List.of("--from=build", "/src/" + module + "/target/lib", "lib"),
+                            List.of("--from=build", "/src/" + module + "/target/" + jar, jar));
+            assertThat(instructions("ENTRYPOINT").stream().map(words -> String.join(" ", words)))
+                    .contains("[\"java\", \"-jar\", \"" + jar + "\"]");
+        }
     }
 
     @Test
@@ -291,7 +471,7 @@ class ComposeTest {
                         listener -> listener.split("://", 2)[0], listener -> listener.split("://", 2)[1]));
 
         assertThat(advertised).containsEntry("EXTERNAL", "127.0.0.1:9092");
-        for (String client : List.of("setup", "taskmanager", "submit", "ingest")) {
+        for (String client : List.of("setup", "taskmanager", "submit", "ingest", "relay")) {
             assertThat(environment(client, "DEDUP_KAFKA_BOOTSTRAP_SERVERS"))
                     .as(client)
                     .isEqualTo(advertised.get("INTERNAL"));
@@ -343,7 +523,7 @@ class ComposeTest {
     }
 
     @Test
-    void composeItselfAcceptsTheFileAndAsksForThePassword() throws Exception {
+    void composeItselfAcceptsTheFileAndAsksForThePasswords() throws Exception {
         try {
             Result version = run(new ProcessBuilder("docker", "compose", "version"));
             if (version.status() != 0) {
@@ -363,13 +543,17 @@ class ComposeTest {
                 COMPOSE_FILE.toString(),
                 "config",
                 "-q");
-        builder.environment().put("POSTGRES_PASSWORD", "of-the-test");
+        List<String> passwords = List.of("POSTGRES_PASSWORD", "CLICKHOUSE_PASSWORD");
+        passwords.forEach(password -> builder.environment().put(password, "of-the-test"));
         Result accepted = run(builder);
         assertThat(accepted.status()).as(accepted.output()).isZero();
-        builder.environment().remove("POSTGRES_PASSWORD");
-        Result refused = run(builder);
-        assertThat(refused.status()).isNotZero();
-        assertThat(refused.output()).contains("POSTGRES_PASSWORD", ".env.example");
+        for (String password : passwords) {
+            builder.environment().remove(password);
+            Result refused = run(builder);
+            assertThat(refused.status()).as(password).isNotZero();
+            assertThat(refused.output()).contains(password, ".env.example");
+            builder.environment().put(password, "of-the-test");
+        }
     }
 
     private record Result(int status, String output) {}
@@ -444,6 +628,12 @@ class ComposeTest {
                 .filter(line -> !line.isBlank())
                 .map(line -> List.of(line.strip().split("\\s+")))
                 .toList();
+    }
+
+    private static List<String> strings(JsonNode array) {
+        List<String> strings = new ArrayList<>();
+        array.forEach(node -> strings.add(node.asText()));
+        return strings;
     }
 
     private static String minorVersion(String version) {

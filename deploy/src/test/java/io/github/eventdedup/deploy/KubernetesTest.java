@@ -14,7 +14,6 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.introspect.Annotated;
 import com.fasterxml.jackson.databind.introspect.JacksonAnnotationIntrospector;
 import com.fasterxml.jackson.databind.json.JsonMapper;
-import com.fasterxml.jackson.databind.node.MissingNode;
 import io.fabric8.kubernetes.api.model.ConfigMap;
 import io.fabric8.kubernetes.api.model.Namespace;
 import io.fabric8.kubernetes.api.model.Secret;
@@ -32,7 +31,10 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
@@ -103,8 +105,9 @@ class KubernetesTest {
     private final List<Manifest> manifests = strings(kustomization.path("resources")).stream()
             .flatMap(file -> Manifest.read(DIRECTORY.resolve(file)).stream())
             .toList();
-    private final Manifest flink = only("FlinkDeployment");
-    private final Manifest ingest = only("Deployment");
+    private final List<Manifest> jobs = all("FlinkDeployment");
+    private final Manifest ingest = named("Deployment", "ingest");
+    private final Manifest relay = named("Deployment", "relay");
 
     @Test
     void theKustomizationListsEveryFile() throws IOException {
@@ -128,17 +131,88 @@ class KubernetesTest {
 
     @Test
     void flinkIsSetAsInTheLocalCluster() throws IOException {
-        Map<String, String> deployed = flat(flink.content().at("/spec/flinkConfiguration"));
         Map<String, String> local = flat(
                 Manifest.YAML.readTree(PROJECT.resolve("flink-conf/config.yaml").toFile()));
 
-        assertThat(deployed).containsKeys(OF_THE_CLUSTER.toArray(String[]::new));
-        assertThat(without(deployed, OF_THE_CLUSTER::contains))
-                .isEqualTo(without(local, OF_THE_MACHINE.asMatchPredicate()));
+        for (Manifest flink : jobs) {
+            Map<String, String> deployed = flat(flink.content().at("/spec/flinkConfiguration"));
+            assertThat(deployed).as("%s", flink).containsKeys(OF_THE_CLUSTER.toArray(String[]::new));
+            assertThat(without(deployed, OF_THE_CLUSTER::contains))
+                    .as("%s", flink)
+                    .isEqualTo(without(local, OF_THE_MACHINE.asMatchPredicate()));
+        }
     }
 
     @Test
-    void theJobKeepsItsStateInDirectoriesOfItsStream() throws IOException {
+    void everyStreamHasItsJob() throws IOException {
+        Map<String, List<String>> expected = new TreeMap<>();
+        for (Path definition : streamDefinitions()) {
+            expected.put(
+                    Manifest.YAML.readTree(definition.toFile()).path("stream").asText(),
+                    List.of("--stream", "/opt/dedup/streams/" + definition.getFileName()));
+        }
+        assertThat(jobs.stream()
+                        .collect(toMap(
+                                Manifest::name, flink -> strings(flink.content().at("/spec/job/args")))))
+                .isEqualTo(expected);
+    }
+
+    /** All but what belongs to the stream: two clusters that differ by accident are two to operate. */
+    @Test
+    void theJobsDifferInTheirStreamsOnly() throws IOException {
+        Set<JsonNode> rest = new HashSet<>();
+        for (Manifest flink : jobs) {
+            String database = databaseOf(flink);
+            String text = Manifest.YAML
+                    .writeValueAsString(flink.content())
+                    .replace(flink.name(), "STREAM")
+                    .replace("DEDUP_" + database.toUpperCase(Locale.ROOT), "DEDUP_DATABASE")
+                    .replace(database, "DATABASE")
+                    .replaceFirst("parallelism: \\d+", "parallelism: N");
+            rest.add(Manifest.YAML.readTree(text));
+        }
+        assertThat(jobs).hasSizeGreaterThan(1);
+        assertThat(rest).hasSize(1);
+    }
+
+    @Test
+    void everyOutboxHasItsRelay() throws IOException {
+        Set<List<String>> expected = new HashSet<>();
+        for (Path definition : streamDefinitions()) {
+            if (Manifest.YAML.readTree(definition.toFile()).has("outbox")) {
+                expected.add(List.of("--stream", "/opt/dedup/streams/" + definition.getFileName()));
+            }
+        }
+        assertThat(manifests.stream()
+                        .flatMap(manifest -> manifest.containers().stream())
+                        .filter(container -> container.path("image").asText().startsWith("event-deduplicator-relay:"))
+                        .map(container -> strings(container.path("args")))
+                        .collect(toSet()))
+                .isNotEmpty()
+                .isEqualTo(expected);
+        assertThat(relay.content().at("/spec/replicas").asInt()).isEqualTo(1);
+    }
+
+    @Test
+    void theSetupCreatesWhatComposeCreates() {
+        List<String> command = strings(only("Job").containers().get(0).path("command"));
+        JsonNode compose = Manifest.read(PROJECT.resolve("docker-compose.yml"))
+                .get(0)
+                .content()
+                .at("/services/setup");
+        List<String> expected = new ArrayList<>(strings(compose.path("entrypoint")));
+        expected.addAll(strings(compose.path("command")));
+        assertThat(command).isEqualTo(expected);
+    }
+
+    @Test
+    void theJobsKeepTheirStateInDirectoriesOfTheirStreams() throws IOException {
+        for (Manifest flink : jobs) {
+            assertThatStateIsInDirectoriesOfTheStream(flink);
+        }
+    }
+
+    private static void assertThatStateIsInDirectoriesOfTheStream(Manifest flink) throws IOException {
         List<String> arguments = strings(flink.content().at("/spec/job/args"));
         assertThat(arguments).hasSize(2).startsWith("--stream");
         Path definition =
@@ -170,17 +244,19 @@ class KubernetesTest {
                 .findFirst()
                 .orElseThrow();
 
-        assertThat(environment(flink).get("ENABLE_BUILT_IN_PLUGINS"))
-                .isEqualTo("flink-s3-fs-presto-" + flinkVersion + ".jar");
-        assertThat(flink.content().at("/spec/flinkVersion").asText())
-                .startsWith("v" + flinkVersion.substring(0, flinkVersion.indexOf('.')) + "_");
+        for (Manifest flink : jobs) {
+            assertThat(environment(flink).get("ENABLE_BUILT_IN_PLUGINS"))
+                    .isEqualTo("flink-s3-fs-presto-" + flinkVersion + ".jar");
+            assertThat(flink.content().at("/spec/flinkVersion").asText())
+                    .startsWith("v" + flinkVersion.substring(0, flinkVersion.indexOf('.')) + "_");
+        }
     }
 
     @Test
     void everyImageIsPinned() {
         List<String> images = new ArrayList<>();
         for (Manifest manifest : manifests) {
-            if (manifest.equals(flink)) {
+            if (jobs.contains(manifest)) {
                 images.add(manifest.content().at("/spec/image").asText());
                 assertThat(manifest.containers())
                         .noneMatch(container -> container.has("image") || container.has("imagePullPolicy"));
@@ -190,8 +266,8 @@ class KubernetesTest {
             }
         }
         assertThat(images)
-                .hasSize(3)
-                .allMatch(image -> image.matches("event-deduplicator-(flink|ingest):\\d+(\\.\\d+){2}"));
+                .hasSize(5)
+                .allMatch(image -> image.matches("event-deduplicator-(flink|ingest|relay):\\d+(\\.\\d+){2}"));
     }
 
     @Test
@@ -216,8 +292,10 @@ class KubernetesTest {
             assertThat(name).doesNotMatch(".*(PASSWORD|SECRET|TOKEN|KEY).*");
             assertThat(value).doesNotContain("password", "@");
         });
-        assertThat(flat(flink.content().at("/spec/flinkConfiguration")).keySet())
-                .noneMatch(key -> key.matches("(?i).*(password|secret|access-?key).*"));
+        assertThat(jobs)
+                .allSatisfy(flink -> assertThat(flat(flink.content().at("/spec/flinkConfiguration"))
+                                .keySet())
+                        .noneMatch(key -> key.matches("(?i).*(password|secret|access-?key).*")));
         assertThat(exampleSecrets().values())
                 .allSatisfy(data -> assertThat(data.values()).containsOnly("CHANGE-ME"));
     }
@@ -231,16 +309,9 @@ class KubernetesTest {
                 used.computeIfAbsent(reference.path("name").asText(), name -> new TreeSet<>())
                         .add(reference.path("key").asText());
             }
-            for (JsonNode volume : manifest.podTemplate()
-                    .map(template -> template.at("/spec/volumes"))
-                    .orElse(MissingNode.getInstance())) {
-                if (volume.has("secret")) {
-                    used.computeIfAbsent(volume.at("/secret/secretName").asText(), name -> new TreeSet<>())
-                            .add(Path.of(environment(manifest).get("DEDUP_POSTGRES_PASSWORD_FILE"))
-                                    .getFileName()
-                                    .toString());
-                }
-            }
+            passwordFiles(manifest)
+                    .forEach((database, file) -> used.computeIfAbsent(database, name -> new TreeSet<>())
+                            .add(file.getFileName().toString()));
         }
         assertThat(used)
                 .isEqualTo(secrets.entrySet().stream()
@@ -249,38 +320,131 @@ class KubernetesTest {
     }
 
     @Test
-    void thePasswordIsMountedWhereItIsLookedFor() {
-        for (Manifest manifest : List.of(flink, only("Job"))) {
-            Path file = Path.of(environment(manifest).get("DEDUP_POSTGRES_PASSWORD_FILE"));
-            JsonNode mount = only(
-                    manifest.containers().get(0).path("volumeMounts"),
-                    candidate -> Path.of(candidate.path("mountPath").asText()).equals(file.getParent()));
-            JsonNode volume = only(
-                    manifest.podTemplate().orElseThrow().at("/spec/volumes"),
-                    candidate -> candidate.path("name").equals(mount.path("name")));
-            assertThat(volume.at("/secret/secretName").asText())
-                    .as("%s", manifest)
-                    .isEqualTo("postgres");
+    void passwordsAreMountedWhereTheyAreLookedForAndNowhereElse() throws IOException {
+        Map<Manifest, Set<String>> needed = new HashMap<>(
+                Map.of(ingest, Set.of(), relay, Set.of("postgres"), only("Job"), Set.of("postgres", "clickhouse")));
+        for (Manifest flink : jobs) {
+            needed.put(flink, Set.of(databaseOf(flink)));
         }
+        assertThat(needed.keySet()).containsExactlyInAnyOrderElementsOf(withPods());
+        for (Manifest manifest : needed.keySet()) {
+            Map<String, Path> files = passwordFiles(manifest);
+            assertThat(files.keySet()).as("%s", manifest).isEqualTo(needed.get(manifest));
+            JsonNode pod = manifest.podTemplate().orElseThrow().path("spec");
+            Map<String, String> mounted = new TreeMap<>();
+            for (JsonNode volume : pod.path("volumes")) {
+                if (volume.has("secret")) {
+                    JsonNode mount = only(
+                            manifest.containers().get(0).path("volumeMounts"),
+                            candidate -> candidate.path("name").equals(volume.path("name")));
+                    assertThat(mount.path("readOnly").asBoolean())
+                            .as("%s", manifest)
+                            .isTrue();
+                    // Read by the group, by nobody else; decimal, as Kubernetes has it.
+                    assertThat(volume.at("/secret/defaultMode").asInt()).isEqualTo(0440);
+                    mounted.put(
+                            volume.at("/secret/secretName").asText(),
+                            mount.path("mountPath").asText());
+                }
+            }
+            assertThat(mounted)
+                    .as("%s", manifest)
+                    .isEqualTo(files.entrySet().stream()
+                            .collect(toMap(
+                                    Map.Entry::getKey,
+                                    file -> file.getValue().getParent().toString())));
+            if (!mounted.isEmpty()) {
+                assertThat(pod.at("/securityContext/fsGroup"))
+                        .as("%s", manifest)
+                        .isEqualTo(pod.at("/securityContext/runAsGroup"));
+            }
+        }
+    }
+
+    /** By database, where the processes of a pod look for its password. */
+    private Map<String, Path> passwordFiles(Manifest manifest) {
+        Map<String, Path> files = new TreeMap<>();
+        if (manifest.podTemplate().isPresent()) {
+            environment(manifest).forEach((name, value) -> {
+                if (name.matches("DEDUP_\\w+_PASSWORD_FILE")) {
+                    String database = name.replaceAll("DEDUP_(\\w+)_PASSWORD_FILE", "$1");
+                    files.put(database.toLowerCase(Locale.ROOT), Path.of(value));
+                }
+            });
+        }
+        return files;
+    }
+
+    /** That its stream ends in. */
+    private static String databaseOf(Manifest flink) throws IOException {
+        Path definition = PROJECT.resolve("streams")
+                .resolve(
+                        Path.of(flink.content().at("/spec/job/args/1").asText()).getFileName());
+        return Manifest.YAML
+                .readTree(definition.toFile())
+                .path("sink")
+                .fieldNames()
+                .next();
     }
 
     @Test
     void everySettingIsOneThatTheProcessKnows() throws IOException {
-        Map<Manifest, String> sections =
-                Map.of(ingest, "## The ingest", flink, "## The job", only("Job"), "## The job");
-        for (var section : sections.entrySet()) {
-            Map<String, String> documented = documentedSettings(section.getValue());
-            Set<String> set = environment(section.getKey()).keySet().stream()
-                    .filter(name -> name.startsWith("DEDUP_"))
-                    .collect(toSet());
-            assertThat(set).as("%s", section.getKey()).isSubsetOf(documented.keySet());
+        Map<Manifest, String> modules = new HashMap<>(Map.of(ingest, "http-ingest", only("Job"), "job"));
+        jobs.forEach(flink -> modules.put(flink, "job"));
+        for (var module : modules.entrySet()) {
+            Set<String> set = settings(module.getKey());
+            assertThat(set).as("%s", module.getKey()).isSubsetOf(namedIn(module.getValue()));
+            Map<String, String> documented =
+                    documentedSettings(module.getValue().equals("job") ? "## The job" : "## The ingest");
             // Nothing is on loopback here.
             assertThat(set)
-                    .as("%s", section.getKey())
+                    .as("%s", module.getKey())
                     .containsAll(
                             without(documented, name -> !documented.get(name).contains("127.0.0.1"))
                                     .keySet());
         }
+        // It would refuse any other.
+        assertThat(settings(relay))
+                .containsExactlyInAnyOrder(
+                        "DEDUP_KAFKA_BOOTSTRAP_SERVERS",
+                        "DEDUP_POSTGRES_URL",
+                        "DEDUP_POSTGRES_USER",
+                        "DEDUP_POSTGRES_PASSWORD_FILE");
+        assertThat(neighbours().keySet())
+                .containsExactlyInAnyOrder(
+                        "DEDUP_KAFKA_BOOTSTRAP_SERVERS",
+                        "DEDUP_POSTGRES_URL",
+                        "DEDUP_POSTGRES_USER",
+                        "DEDUP_CLICKHOUSE_URL",
+                        "DEDUP_CLICKHOUSE_DATABASE",
+                        "DEDUP_CLICKHOUSE_USER");
+    }
+
+    private Set<String> settings(Manifest manifest) {
+        return environment(manifest).keySet().stream()
+                .filter(name -> name.startsWith("DEDUP_"))
+                .collect(toSet());
+    }
+
+    /** The settings that the sources of a module name. */
+    private static Set<String> namedIn(String module) throws IOException {
+        Set<String> named = new TreeSet<>();
+        try (Stream<Path> sources = Files.walk(PROJECT.resolve(module).resolve("src/main/java"))) {
+            for (Path source :
+                    sources.filter(file -> file.toString().endsWith(".java")).toList()) {
+                Pattern.compile("\"(DEDUP_[A-Z_]+)\"")
+                        .matcher(Files.readString(source))
+                        .results()
+                        .map(result -> result.group(1))
+                        .forEach(name -> {
+                            named.add(name);
+                            if (name.endsWith("_PASSWORD")) {
+                                named.add(name + "_FILE");
+                            }
+                        });
+            }
+        }
+        return named;
     }
 
     @Test
@@ -348,11 +512,8 @@ class KubernetesTest {
                         .at("/metadata/labels/pod-security.kubernetes.io~1enforce")
                         .asText())
                 .isEqualTo("restricted");
-        List<Manifest> withPods = manifests.stream()
-                .filter(manifest -> manifest.podTemplate().isPresent())
-                .toList();
-        assertThat(withPods).hasSize(3);
-        for (Manifest manifest : withPods) {
+        assertThat(withPods()).hasSize(5);
+        for (Manifest manifest : withPods()) {
             JsonNode pod = manifest.podTemplate().orElseThrow().at("/spec/securityContext");
             assertThat(pod.path("runAsNonRoot").asBoolean()).as("%s", manifest).isTrue();
             assertThat(pod.path("runAsUser").asInt()).as("%s", manifest).isPositive();
@@ -370,7 +531,7 @@ class KubernetesTest {
 
     @Test
     void everyContainerOfOursHasItsResources() {
-        for (Manifest manifest : List.of(ingest, only("Job"))) {
+        for (Manifest manifest : List.of(ingest, relay, only("Job"))) {
             JsonNode resources = manifest.containers().get(0).path("resources");
             assertThat(resources.at("/requests/cpu").isTextual())
                     .as("%s", manifest)
@@ -380,10 +541,12 @@ class KubernetesTest {
                     .isNotEmpty()
                     .isEqualTo(resources.at("/requests/memory").asText());
         }
-        for (String part : List.of("jobManager", "taskManager")) {
-            JsonNode resource = flink.content().at("/spec/" + part + "/resource");
-            assertThat(resource.path("cpu").isNumber()).as(part).isTrue();
-            assertThat(resource.path("memory").asText()).as(part).matches("\\d+m");
+        for (Manifest flink : jobs) {
+            for (String part : List.of("jobManager", "taskManager")) {
+                JsonNode resource = flink.content().at("/spec/" + part + "/resource");
+                assertThat(resource.path("cpu").isNumber()).as(part).isTrue();
+                assertThat(resource.path("memory").asText()).as(part).matches("\\d+m");
+            }
         }
     }
 
@@ -402,9 +565,15 @@ class KubernetesTest {
         assertThat(List.of(scaled.path("kind").asText(), scaled.path("name").asText()))
                 .containsExactly(ingest.kind(), ingest.name());
         assertThat(ingest.content().at("/spec/replicas").isMissingNode()).isTrue();
-        assertThat(flink.content().at("/spec/serviceAccount").asText())
-                .isEqualTo(only("ServiceAccount").name())
-                .isEqualTo(only("RoleBinding").content().at("/subjects/0/name").asText());
+        assertThat(relay.content().at("/spec/selector/matchLabels"))
+                .isEqualTo(relay.podLabels())
+                .isNotEqualTo(ingest.podLabels());
+        for (Manifest flink : jobs) {
+            assertThat(flink.content().at("/spec/serviceAccount").asText())
+                    .isEqualTo(only("ServiceAccount").name())
+                    .isEqualTo(
+                            only("RoleBinding").content().at("/subjects/0/name").asText());
+        }
         assertThat(only("RoleBinding").content().at("/roleRef/name").asText())
                 .isEqualTo(only("Role").name());
     }
@@ -425,7 +594,9 @@ class KubernetesTest {
 
         assertThat(policies.get("clients-to-ingest").at("/podSelector/matchLabels"))
                 .isEqualTo(ingest.podLabels());
-        assertThat(policies.get("flink").at("/podSelector/matchLabels")).isEqualTo(flink.podLabels());
+        assertThat(jobs)
+                .allMatch(flink ->
+                        policies.get("flink").at("/podSelector/matchLabels").equals(flink.podLabels()));
         for (String name : List.of("clients-to-ingest", "flink")) {
             for (JsonNode rule : policies.get(name).path("ingress")) {
                 // A rule, or a peer, without a selector lets in everybody.
@@ -455,7 +626,7 @@ class KubernetesTest {
                         manifest.content().at("/metadata/namespace").asText().equals("event-deduplicator"));
         assertThat(built)
                 .filteredOn(manifest -> manifest.podTemplate().isPresent())
-                .hasSize(3)
+                .hasSize(5)
                 .allMatch(manifest -> manifest.podLabels()
                         .path("app.kubernetes.io/part-of")
                         .asText()
@@ -489,33 +660,44 @@ class KubernetesTest {
                     .map(JsonNode::asText)
                     .collect(toSet());
             if (!found.isEmpty()) {
-                images.put(manifest.kind(), found);
+                images.put(manifest.kind() + " " + manifest.name(), found);
             }
         }
         assertThat(images)
                 .isEqualTo(Map.of(
-                        "Deployment", Set.of("registry.example.com/event-deduplicator-ingest:0.1.0"),
-                        "FlinkDeployment", Set.of("registry.example.com/event-deduplicator-flink:0.1.0"),
-                        "Job", Set.of("registry.example.com/event-deduplicator-flink:0.1.0")));
+                        "Deployment ingest", Set.of("registry.example.com/event-deduplicator-ingest:0.1.0"),
+                        "Deployment relay", Set.of("registry.example.com/event-deduplicator-relay:0.1.0"),
+                        "FlinkDeployment user-logins", Set.of("registry.example.com/event-deduplicator-flink:0.1.0"),
+                        "FlinkDeployment view-events", Set.of("registry.example.com/event-deduplicator-flink:0.1.0"),
+                        "Job setup", Set.of("registry.example.com/event-deduplicator-flink:0.1.0")));
         assertNeighboursAreFound(built);
-        Map<String, String> before = flat(flink.content().at("/spec/flinkConfiguration"));
-        Map<String, String> after =
-                flat(only(built, "FlinkDeployment").content().at("/spec/flinkConfiguration"));
-        assertThat(after).containsAllEntriesOf(without(before, OF_THE_CLUSTER::contains));
-        assertThat(after).containsEntry("execution.checkpointing.dir", "s3://your-bucket/view-events/checkpoints");
-        assertThat(after.values()).noneMatch(value -> value.startsWith("s3://event-deduplicator/"));
+        for (Manifest flink : jobs) {
+            Map<String, String> before = flat(flink.content().at("/spec/flinkConfiguration"));
+            Map<String, String> after =
+                    flat(named(built, "FlinkDeployment", flink.name()).content().at("/spec/flinkConfiguration"));
+            assertThat(after).containsAllEntriesOf(without(before, OF_THE_CLUSTER::contains));
+            assertThat(after)
+                    .containsEntry("execution.checkpointing.dir", "s3://your-bucket/" + flink.name() + "/checkpoints");
+            assertThat(after.values()).noneMatch(value -> value.startsWith("s3://event-deduplicator/"));
+        }
+        assertThat(only(built, "ConfigMap").content().at("/data").properties())
+                .hasSize(neighbours().size())
+                .filteredOn(neighbour -> neighbour.getKey().matches(".*(URL|SERVERS)"))
+                .allMatch(neighbour -> neighbour.getValue().asText().contains("your-"));
     }
 
     /** Everybody refers to the ConfigMap by the name that it was generated with. */
     private static void assertNeighboursAreFound(List<Manifest> built) {
         String name = only(built, "ConfigMap").name();
         assertThat(name).startsWith("neighbours-");
-        for (String kind : List.of("Deployment", "FlinkDeployment", "Job")) {
-            JsonNode pod = only(built, kind).podTemplate().orElseThrow();
+        for (Manifest manifest : built.stream()
+                .filter(candidate -> candidate.podTemplate().isPresent())
+                .toList()) {
+            JsonNode pod = manifest.podTemplate().orElseThrow();
             List<JsonNode> references = new ArrayList<>(pod.findValues("configMapRef"));
             references.addAll(pod.findValues("configMapKeyRef"));
             assertThat(references)
-                    .as(kind)
+                    .as("%s", manifest)
                     .isNotEmpty()
                     .allMatch(reference -> reference.path("name").asText().equals(name));
         }
@@ -584,6 +766,7 @@ class KubernetesTest {
             if (!reference.isMissingNode()) {
                 assertThat(reference.path("name").asText()).as("%s", manifest).isEqualTo("neighbours");
                 assertThat(neighbours()).containsKey(reference.path("key").asText());
+                assertThat(variable.path("name")).as("%s", manifest).isEqualTo(reference.path("key"));
             }
             String previous = environment.put(
                     variable.path("name").asText(),
@@ -654,6 +837,36 @@ class KubernetesTest {
 
     private Manifest only(String kind) {
         return only(manifests, kind);
+    }
+
+    private List<Manifest> all(String kind) {
+        return manifests.stream()
+                .filter(manifest -> manifest.kind().equals(kind))
+                .toList();
+    }
+
+    private Manifest named(String kind, String name) {
+        return named(manifests, kind, name);
+    }
+
+    private static Manifest named(List<Manifest> manifests, String kind, String name) {
+        return only(
+                manifests.stream()
+                        .filter(manifest -> manifest.name().equals(name))
+                        .toList(),
+                kind);
+    }
+
+    private List<Manifest> withPods() {
+        return manifests.stream()
+                .filter(manifest -> manifest.podTemplate().isPresent())
+                .toList();
+    }
+
+    private static List<Path> streamDefinitions() throws IOException {
+        try (Stream<Path> files = Files.list(PROJECT.resolve("streams"))) {
+            return files.toList();
+        }
     }
 
     private static Manifest only(List<Manifest> manifests, String kind) {
