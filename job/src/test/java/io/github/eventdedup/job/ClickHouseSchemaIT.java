@@ -1,0 +1,152 @@
+package io.github.eventdedup.job;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
+
+import com.clickhouse.client.api.Client;
+import io.github.eventdedup.event.ClickHouseTable;
+import io.github.eventdedup.event.Column;
+import io.github.eventdedup.event.ColumnType;
+import io.github.eventdedup.event.StreamDefinition;
+import io.github.eventdedup.servers.ClickHouseServer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.apache.flink.util.IOUtils;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What the job asks of a real ClickHouse before it is submitted. */
+class ClickHouseSchemaIT {
+
+    @TempDir
+    private static Path directory;
+
+    private static ClickHouseServer clickHouse;
+    private static ClickHouseLogin login;
+    private static Client client;
+    private static ClickHouseTable table;
+
+    @BeforeAll
+    static void startServer() throws Exception {
+        int port = Fixtures.freePort();
+        clickHouse = Fixtures.clickHouse(directory, port);
+        clickHouse.start();
+        login = Fixtures.login(port);
+        client = login.connect();
+        table = (ClickHouseTable) Fixtures.userLogins().table();
+    }
+
+    @AfterAll
+    static void stopServer() throws Exception {
+        IOUtils.closeAll(client, clickHouse);
+    }
+
+    @BeforeEach
+    void createTable() throws Exception {
+        execute("DROP TABLE IF EXISTS user_logins SYNC");
+        execute(Files.readString(Fixtures.file("sql/clickhouse/001-user-logins.sql")));
+    }
+
+    @Test
+    void theProjectsOwnTableIsAsItShouldBe() {
+        ClickHouseSchema schema = ClickHouseSchema.of(login, table);
+        assertThat(schema.findings()).isEmpty();
+        assertThat(schema.format().tableColumns())
+                .extracting(ClickHouseColumn::type)
+                .containsExactly("UInt32", "String", "String", "DateTime");
+        assertThat(ClickHouseSchema.of(login, new ClickHouseTable("dedup.user_logins", table.columns())))
+                .isEqualTo(schema);
+    }
+
+    /** The user's own table has no such setting; and the printed statement has to be right. */
+    @Test
+    void aTableThatForgetsTokensIsRefusedWithTheStatementThatMendsIt() {
+        execute("DROP TABLE user_logins SYNC");
+        execute("CREATE TABLE user_logins (id UInt32, username String, event_type String, event_time DateTime)"
+                + " ENGINE = MergeTree() ORDER BY event_time");
+
+        String finding = theFinding(table);
+        assertThat(finding)
+                .startsWith("table `dedup`.`user_logins` has non_replicated_deduplication_window = 0: ")
+                .contains("stored twice");
+
+        execute(finding.substring(finding.indexOf("ALTER TABLE")));
+        assertThat(ClickHouseSchema.of(login, table).findings()).isEmpty();
+
+        execute("ALTER TABLE user_logins MODIFY SETTING non_replicated_deduplication_window = 99");
+        assertThat(theFinding(table)).contains("non_replicated_deduplication_window = 99");
+    }
+
+    @Test
+    void aTableThatIsNotThereIsNamed() {
+        assertThat(theFinding(new ClickHouseTable("elsewhere", table.columns())))
+                .contains("no table `dedup`.`elsewhere`", "sql/clickhouse");
+    }
+
+    @Test
+    void anEngineThatKeepsNoTokensIsRefused() {
+        execute("CREATE OR REPLACE TABLE memory (id UInt32) ENGINE = Memory");
+        assertThat(theFinding(new ClickHouseTable("memory", table.columns().subList(0, 1))))
+                .contains("has the engine Memory", "MergeTree");
+    }
+
+    @Test
+    void everyColumnThatCannotBeFilledIsNamed() {
+        execute(
+                "CREATE OR REPLACE TABLE odd (a Array(String), b String MATERIALIZED 'x', c String ALIAS b) ENGINE = MergeTree"
+                        + " ORDER BY () SETTINGS non_replicated_deduplication_window = 1000");
+        List<Column> columns = new ArrayList<>();
+        for (String name : List.of("a", "b", "c", "d")) {
+            columns.add(new Column(name, "field", ColumnType.TEXT));
+        }
+
+        assertThat(ClickHouseSchema.of(login, new ClickHouseTable("odd", columns))
+                        .findings())
+                .satisfiesExactly(
+                        finding -> assertThat(finding).contains("'a'", "is Array(String)", "UInt32", "DateTime64"),
+                        finding -> assertThat(finding).contains("'b'", "MATERIALIZED"),
+                        finding -> assertThat(finding).contains("'c'", "ALIAS"),
+                        finding -> assertThat(finding).contains("no column 'd'"));
+    }
+
+    @Test
+    void aUserWhoMayNotInsertIsNamed() {
+        ClickHouseLogin reader = new ClickHouseLogin(login.url(), login.database(), "default");
+
+        assertThat(ClickHouseSchema.of(reader, table).findings())
+                .singleElement()
+                .asString()
+                .contains("user 'default' may not insert into table `dedup`.`user_logins`: grant it");
+    }
+
+    @Test
+    void aServerThatCannotBeUsedIsSaidWithWhatToDo() throws Exception {
+        StreamDefinition stream = Fixtures.userLogins();
+        for (ClickHouseLogin wrong : List.of(
+                new ClickHouseLogin("http://127.0.0.1:" + Fixtures.freePort(), "dedup", "dedup"),
+                new ClickHouseLogin(login.url(), "dedup", "nobody"))) {
+            Neighbours neighbours = new Neighbours("127.0.0.1:" + Fixtures.freePort(), null, wrong);
+            assertThat(catchThrowableOfType(InvalidSettingsException.class, () -> Preflight.check(stream, neighbours))
+                            .getMessage()
+                            .lines())
+                    .anySatisfy(line -> assertThat(line)
+                            .startsWith("ClickHouse at " + wrong.url())
+                            .contains("start it, or correct DEDUP_CLICKHOUSE_URL"));
+        }
+    }
+
+    private static String theFinding(ClickHouseTable table) {
+        List<String> findings = ClickHouseSchema.of(login, table).findings();
+        assertThat(findings).hasSize(1);
+        return findings.get(0);
+    }
+
+    private static void execute(String sql) {
+        var unused = client.queryAll(sql);
+    }
+}
