@@ -154,7 +154,7 @@ public final class ClickHouseServer implements AutoCloseable {
                     <!-- Whoever gives no name. The engine runs the queries that it was started with as this user: the last grant is
                          theirs. -->
                     <default>
-                      <password/>
+                      <no_password/>
                       <networks><ip>127.0.0.1</ip></networks>
                       <profile>default</profile>
                       <quota>default</quota>
