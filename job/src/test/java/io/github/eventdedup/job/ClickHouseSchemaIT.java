@@ -7,7 +7,6 @@ import com.clickhouse.client.api.Client;
 import io.github.eventdedup.event.ClickHouseTable;
 import io.github.eventdedup.event.Column;
 import io.github.eventdedup.event.ColumnType;
-import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.servers.ClickHouseServer;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -126,17 +125,15 @@ class ClickHouseSchemaIT {
 
     @Test
     void aServerThatCannotBeUsedIsSaidWithWhatToDo() throws Exception {
-        StreamDefinition stream = Fixtures.userLogins();
         for (ClickHouseLogin wrong : List.of(
                 new ClickHouseLogin("http://127.0.0.1:" + Fixtures.freePort(), "dedup", "dedup"),
                 new ClickHouseLogin(login.url(), "dedup", "nobody"))) {
-            Neighbours neighbours = new Neighbours("127.0.0.1:" + Fixtures.freePort(), null, wrong);
-            assertThat(catchThrowableOfType(InvalidSettingsException.class, () -> Preflight.check(stream, neighbours))
-                            .getMessage()
-                            .lines())
-                    .anySatisfy(line -> assertThat(line)
-                            .startsWith("ClickHouse at " + wrong.url())
-                            .contains("start it, or correct DEDUP_CLICKHOUSE_URL"));
+            RuntimeException failure =
+                    catchThrowableOfType(RuntimeException.class, () -> ClickHouseSchema.of(wrong, table));
+            assertThat(wrong.cannotBeUsed(failure))
+                    .startsWith("ClickHouse at " + wrong.url() + " cannot be used as user '" + wrong.user() + "': ")
+                    .containsAnyOf("Connection refused", "Authentication failed")
+                    .hasLineCount(1);
         }
     }
 
