@@ -8,6 +8,8 @@ import io.github.eventdedup.relay.TestOutbox.RelayProcess;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.sql.PreparedStatement;
+import java.time.LocalDateTime;
+import java.time.ZoneOffset;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
@@ -36,16 +38,16 @@ class OnceIT {
             """;
     private static final String OTHER_STREAM = """
             stream: orders
-            fingerprint: [no, vip, day]
+            fingerprint: [nr, vip, day]
             window: 1d
             outbox:
               table: shop.orders
               id: number
               sent: done
               partition-by: placed
-              fields: { no: number, placed: placed, day: day, total: total, price: price, weight: weight, ratio: ratio,
+              fields: { nr: number, placed: placed, day: day, total: total, price: price, weight: weight, ratio: ratio,
                 small: small, vip: vip, code: code, name: name, key: key, raw: raw, doc: doc, "quoted \\" name": order }
-            sink: { clickhouse: { table: orders, columns: { no: no } } }
+            sink: { clickhouse: { table: orders, columns: { nr: nr } } }
             """;
 
     private TestOutbox outbox;
@@ -113,10 +115,38 @@ class OnceIT {
             // The hour that New York leaves out, and the one that it has twice.
             {"'; --", "e", "2025-03-09 02:30:00", "\"'; --\"", "\"e\"", "1741487400.0"},
             {" ", "e", "2025-11-02 01:30:00.10", "\" \"", "\"e\"", "1762047000.1"},
-            {"bc", "e", "0044-03-15 12:00:00 BC", "\"bc\"", "\"e\"", "-63517435200.0"},
-            {"leap", "e", "0001-02-29 00:00:00 BC", "\"leap\"", "\"e\"", "-62162121600.0"},
-            {"last", "e", "294276-12-31 23:59:59.999999", "\"last\"", "\"e\"", "9224318015999.999999"},
-            {"first", "e", "4713-11-24 00:00:00 BC", "\"first\"", "\"e\"", "-210866803200.0"},
+            {
+                "bc",
+                "e",
+                "0044-03-15 12:00:00 BC",
+                "\"bc\"",
+                "\"e\"",
+                LocalDateTime.of(-43, 3, 15, 12, 0).toEpochSecond(ZoneOffset.UTC) + ".0"
+            },
+            {
+                "leap",
+                "e",
+                "0001-02-29 00:00:00 BC",
+                "\"leap\"",
+                "\"e\"",
+                LocalDateTime.of(0, 2, 29, 0, 0).toEpochSecond(ZoneOffset.UTC) + ".0"
+            },
+            {
+                "last",
+                "e",
+                "294276-12-31 23:59:59.999999",
+                "\"last\"",
+                "\"e\"",
+                LocalDateTime.of(294276, 12, 31, 23, 59, 59).toEpochSecond(ZoneOffset.UTC) + ".999999"
+            },
+            {
+                "first",
+                "e",
+                "4713-11-24 00:00:00 BC",
+                "\"first\"",
+                "\"e\"",
+                LocalDateTime.of(-4712, 11, 24, 0, 0).toEpochSecond(ZoneOffset.UTC) + ".0"
+            },
         };
         for (int i = 0; i < rows.length; i++) {
             insert(621 + i, rows[i][0], rows[i][1], rows[i][2]);
@@ -182,7 +212,7 @@ class OnceIT {
                         '0b1a6e9e-2f6c-4b0e-9d5b-0d1f2c3b4a59', E'{"b": 1,\\n "a": 1e999}', '{"b":1,"a":[null]}', 'x'),
                         (NULL, '2025-11-12', NULL, NULL, NULL, NULL, NULL, false, NULL, NULL, NULL, NULL, NULL, NULL)""");
             String first =
-                    "{\"no\":9007199254740993,\"placed\":1762957231.0,\"day\":\"2025-11-12\",\"total\":12345678901234567890.50,"
+                    "{\"nr\":9007199254740993,\"placed\":1762957231.0,\"day\":\"2025-11-12\",\"total\":12345678901234567890.50,"
                             + "\"price\":42,\"weight\":1.5,\"ratio\":1e+300,\"small\":-7,\"vip\":true,\"code\":\"JFK\",\"name\":\"ö\","
                             + "\"key\":\"0b1a6e9e-2f6c-4b0e-9d5b-0d1f2c3b4a59\",\"raw\":{\"b\": 1,\n \"a\": 1e999},"
                             + "\"doc\":{\"a\": [null], \"b\": 1},\"quoted \\\" name\":\"x\"}";
