@@ -36,6 +36,12 @@ final class OutboxTable implements AutoCloseable {
     /** Tells the locks of relays from other advisory locks: "outb". */
     static final int LOCK_CLASS = 0x6F757462;
 
+    /** No id is lower. */
+    private static final long START = Long.MIN_VALUE;
+
+    /** A row that became unsent behind the position of a relay that catches up waits no longer than this. */
+    private static final Duration LONGEST_PASS = Duration.ofSeconds(10);
+
     private static final String CONNECT_TIMEOUT_SECONDS = "10";
 
     /** Longer than any statement takes; a server from which no answer comes is given up after this. */
@@ -48,6 +54,11 @@ final class OutboxTable implements AutoCloseable {
     private final PreparedStatement select;
     private final PreparedStatement flag;
     private final PreparedStatement setAside;
+
+    /** Only rows with higher ids are selected. */
+    private long after = START;
+
+    private long passBeganNanos = System.nanoTime();
 
     /**
      * An unsent row, locked until the transaction ends.
@@ -129,7 +140,8 @@ final class OutboxTable implements AutoCloseable {
                 + "SELECT *, " + size + " AS size FROM ("
                 + "SELECT " + id + " AS row_id, " + values + " FROM " + quotedTable(outbox.table()) + " AS unsent"
                 + " WHERE " + quoted(outbox.sent())
-                + " IS NOT TRUE AND NOT EXISTS (SELECT FROM outbox_set_aside AS aside"
+                + " IS NOT TRUE AND " + id
+                + " > ? AND NOT EXISTS (SELECT FROM outbox_set_aside AS aside"
                 + " WHERE aside.table_name = ? AND aside.row_id = unsent." + id + ")"
                 + " ORDER BY " + id + " LIMIT " + BATCH_ROWS + " FOR NO KEY UPDATE OF unsent SKIP LOCKED"
                 + ") AS locked) AS sized) AS batch WHERE before < " + BATCH_BYTES + " ORDER BY row_id";
@@ -171,6 +183,7 @@ final class OutboxTable implements AutoCloseable {
         for (int i = 0; i < columns.count(); i++) {
             select.setLong(parameter++, maxBytes);
         }
+        select.setLong(parameter++, after);
         select.setString(parameter, name);
         List<Row> rows = new ArrayList<>(BATCH_ROWS);
         try (ResultSet result = select.executeQuery()) {
@@ -186,9 +199,25 @@ final class OutboxTable implements AutoCloseable {
         return rows;
     }
 
-    /** Whether there may be more rows than these. */
-    static boolean isFull(List<Row> rows) {
-        return rows.size() == BATCH_ROWS || rows.stream().mapToLong(Row::bytes).sum() >= BATCH_BYTES;
+    /**
+     * Has the next batch begin behind this one, which is committed, as long as batches are full. It would find those rows
+     * by itself; but until a vacuum the index also leads to every row that has been flagged since, and while somebody has
+     * an old snapshot to each version of it in the table. A pass that is over, or lasts, is followed by one from the start:
+     * ids that are lower may have been committed, unlocked or reset meanwhile.
+     *
+     * @return whether there may be more rows
+     */
+    boolean moveOn(List<Row> rows) {
+        boolean full =
+                rows.size() == BATCH_ROWS || rows.stream().mapToLong(Row::bytes).sum() >= BATCH_BYTES;
+        boolean more = full || after != START;
+        if (full && System.nanoTime() - passBeganNanos < LONGEST_PASS.toNanos()) {
+            after = rows.get(rows.size() - 1).id();
+        } else {
+            after = START;
+            passBeganNanos = System.nanoTime();
+        }
+        return more;
     }
 
     /** Marks rows as sent. */

@@ -192,7 +192,7 @@ final class Relay implements AutoCloseable {
                     reason));
             output.writeBytes(lines.toByteArray());
             unreported += sent.size();
-            return OutboxTable.isFull(rows) ? Outcome.MORE : Outcome.DONE;
+            return table.moveOn(rows) ? Outcome.MORE : Outcome.DONE;
         } catch (NeighbourException e) {
             refused.putAll(writer.refused());
             boolean again = !writer.refused().isEmpty();

@@ -30,7 +30,7 @@ final class TopicWriter implements AutoCloseable {
     private static final int MAX_BLOCK_MILLIS = 5_000;
 
     /** While it runs, a transaction in Postgres is open. */
-    private static final int DELIVERY_TIMEOUT_MILLIS = 30_000;
+    private static final int DELIVERY_TIMEOUT_MILLIS = 20_000;
 
     private static final long BUFFER_BYTES = 32 << 20;
     private static final Duration CLOSE_TIMEOUT = Duration.ofSeconds(5);

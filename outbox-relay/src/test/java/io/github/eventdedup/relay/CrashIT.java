@@ -56,9 +56,8 @@ class CrashIT {
 
     /** @return how many copies there are in the topic beyond the first */
     private long finish(long rows) throws Exception {
-        outbox.once();
-        // What a killed relay's Postgres was in the middle of ends before or after that: then there is nothing left.
-        await().atMost(Duration.ofSeconds(60)).until(() -> outbox.waitingInTransaction() == 0);
+        // What a killed relay's Postgres was in the middle of ends before it notices.
+        await().atMost(Duration.ofSeconds(60)).until(() -> outbox.connectedRelays() == 0);
         outbox.once();
         return outbox.assertAllInOrder(rows);
     }
@@ -147,14 +146,14 @@ class CrashIT {
 
     @Test
     void killedAtAnyTime() throws Exception {
-        int rows = 40_000;
+        int rows = 25_000;
         long seed = System.nanoTime();
         System.out.println("killedAtAnyTime: seed " + seed);
         SplittableRandom random = new SplittableRandom(seed);
         outbox.insert(rows, 50);
         while (outbox.unsent() > 0) {
             RelayProcess relay = outbox.relay();
-            long until = outbox.topicSize() + random.nextLong(1, 15_000);
+            long until = outbox.topicSize() + random.nextLong(1, 10_000);
             await().atMost(Duration.ofSeconds(60))
                     .pollInterval(Duration.ofMillis(5))
                     .until(() -> outbox.topicSize() >= until || outbox.unsent() == 0);

@@ -234,6 +234,10 @@ final class TestOutbox implements AutoCloseable {
                 + " AND (state = 'idle in transaction' AND query NOT LIKE '%advisory%' OR wait_event_type = 'Lock')");
     }
 
+    long connectedRelays() {
+        return number("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'outbox-relay'");
+    }
+
     long topicSize() {
         try (KafkaConsumer<byte[], byte[]> consumer = consumer()) {
             return consumer.endOffsets(partitions()).values().stream()
