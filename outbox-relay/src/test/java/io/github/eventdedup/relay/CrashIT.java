@@ -54,6 +54,10 @@ class CrashIT {
         await().atMost(Duration.ofSeconds(60)).until(() -> outbox.waitingInTransaction() == 1);
     }
 
+    private void awaitHeld() {
+        await().atMost(Duration.ofSeconds(60)).until(() -> outbox.heldByTest() == 1);
+    }
+
     /** @return how many copies there are in the topic beyond the first */
     private long finish(long rows) throws Exception {
         // What a killed relay's Postgres was in the middle of ends before it notices.
@@ -96,7 +100,7 @@ class CrashIT {
         gate("SELECT pg_advisory_lock(7, 7)");
         outbox.insert(ROWS, USERS);
         RelayProcess relay = outbox.relay();
-        awaitWaiting();
+        awaitHeld();
         assertThat(outbox.topicSize()).isEqualTo(ROWS);
         assertThat(outbox.unsent()).isEqualTo(ROWS);
         relay.kill();
@@ -113,7 +117,7 @@ class CrashIT {
         gate("SELECT pg_advisory_lock(7, 7)");
         outbox.insert(ROWS, USERS);
         RelayProcess relay = outbox.relay("--once");
-        awaitWaiting();
+        awaitHeld();
         assertThat(outbox.unsent()).isEqualTo(ROWS);
         relay.kill();
         // Not said, for it was not yet flagged.

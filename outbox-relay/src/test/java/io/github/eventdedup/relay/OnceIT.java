@@ -135,10 +135,10 @@ class OnceIT {
             {
                 "last",
                 "e",
-                "294276-12-31 23:59:59.999999",
+                "290000-12-31 23:59:59.999999",
                 "\"last\"",
                 "\"e\"",
-                LocalDateTime.of(294276, 12, 31, 23, 59, 59).toEpochSecond(ZoneOffset.UTC) + ".999999"
+                LocalDateTime.of(290000, 12, 31, 23, 59, 59).toEpochSecond(ZoneOffset.UTC) + ".999999"
             },
             {
                 "first",

@@ -228,10 +228,16 @@ final class TestOutbox implements AutoCloseable {
         await().atMost(Duration.ofSeconds(60)).until(() -> unsent() == 0);
     }
 
-    /** How many relays have a transaction open and wait: for Kafka, or for what a test holds. */
+    /** How many relays have rows at hand and wait for Kafka. */
     long waitingInTransaction() {
         return number("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'outbox-relay'"
-                + " AND (state = 'idle in transaction' AND query NOT LIKE '%advisory%' OR wait_event_type = 'Lock')");
+                + " AND state = 'idle in transaction' AND query NOT LIKE '%pg_try_advisory%'");
+    }
+
+    /** How many relays wait inside Postgres, for what a test holds. */
+    long heldByTest() {
+        return number("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'outbox-relay'"
+                + " AND wait_event_type = 'Lock'");
     }
 
     long connectedRelays() {
