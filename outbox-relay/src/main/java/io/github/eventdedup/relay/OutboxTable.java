@@ -258,7 +258,7 @@ final class OutboxTable implements AutoCloseable {
         connection.rollback();
     }
 
-    /** Without a word to the server, which may not answer any more. What is not committed is rolled back there. */
+    /** What is not committed is rolled back by the server, whether or not it still hears of this. */
     @Override
     public void close() {
         try {
