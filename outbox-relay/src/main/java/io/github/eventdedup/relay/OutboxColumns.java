@@ -1,0 +1,52 @@
+package io.github.eventdedup.relay;
+
+import io.github.eventdedup.event.Outbox;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+
+/** The columns that an event is made of, each once, in the order that they are selected. Immutable. */
+final class OutboxColumns {
+
+    private final List<String> names;
+    private final List<Encoding> encodings;
+
+    /** @param types the type of each column of the table; all that the outbox names are there and can be encoded */
+    OutboxColumns(Outbox outbox, Map<String, String> types) {
+        Map<String, Encoding> columns = new LinkedHashMap<>();
+        outbox.fields().forEach(field -> columns.put(field.column(), Encoding.of(types.get(field.column()))));
+        if (outbox.partitionBy() != null) {
+            // Where no field is made of it, its text is all that is needed, whatever its type.
+            columns.putIfAbsent(outbox.partitionBy(), Encoding.STRING);
+        }
+        names = List.copyOf(columns.keySet());
+        encodings = List.copyOf(columns.values());
+    }
+
+    int count() {
+        return names.size();
+    }
+
+    String name(int index) {
+        return names.get(index);
+    }
+
+    Encoding encoding(int index) {
+        return encodings.get(index);
+    }
+
+    int indexOf(String column) {
+        return names.indexOf(column);
+    }
+
+    static String quoted(String identifier) {
+        return '"' + identifier.replace("\"", "\"\"") + '"';
+    }
+
+    /** A table's name, with or without its schema, safe in a statement. */
+    static String quotedTable(String table) {
+        return Stream.of(table.split("\\.")).map(OutboxColumns::quoted).collect(Collectors.joining("."));
+    }
+}

@@ -1,0 +1,190 @@
+package io.github.eventdedup.relay;
+
+import static io.github.eventdedup.relay.OutboxColumns.quotedTable;
+
+import io.github.eventdedup.event.Outbox;
+import io.github.eventdedup.event.StreamDefinition;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/** Asks Postgres whether the outbox can be relayed, and how its columns are encoded. */
+final class OutboxPreflight {
+
+    /** The first in which seconds since 1970 are exact numbers. */
+    private static final int OLDEST_POSTGRES = 14;
+
+    private static final Set<String> INTEGERS = Set.of("smallint", "integer", "bigint");
+
+    private final Connection connection;
+    private final StreamDefinition stream;
+    private final Outbox outbox;
+    private final String user;
+    private final List<String> findings = new ArrayList<>();
+
+    private OutboxPreflight(Connection connection, StreamDefinition stream, String user) {
+        this.connection = connection;
+        this.stream = stream;
+        this.user = user;
+        outbox = stream.outbox();
+    }
+
+    /**
+     * The columns of the outbox.
+     *
+     * @throws StartupException with everything that keeps it from being relayed
+     */
+    static OutboxColumns check(Connection connection, StreamDefinition stream, String user)
+            throws SQLException, StartupException {
+        OutboxPreflight preflight = new OutboxPreflight(connection, stream, user);
+        Map<String, String> types = preflight.check();
+        if (!preflight.findings.isEmpty()) {
+            throw StartupException.of(
+                    "the outbox '" + preflight.outbox.table() + "' cannot be relayed", preflight.findings);
+        }
+        return new OutboxColumns(preflight.outbox, types);
+    }
+
+    private Map<String, String> check() throws SQLException {
+        int version = connection.getMetaData().getDatabaseMajorVersion();
+        if (version < OLDEST_POSTGRES) {
+            findings.add("Postgres is version " + version + ": " + OLDEST_POSTGRES + " or newer is needed");
+        }
+        if (isTrue("SELECT pg_is_in_recovery()")) {
+            findings.add("Postgres is a standby, which cannot be written to: name the primary in DEDUP_POSTGRES_URL");
+        }
+        String table = quotedTable(outbox.table());
+        Map<String, String> types = new HashMap<>();
+        if (isTrue("SELECT to_regclass(?) IS NULL", table)) {
+            findings.add("Postgres has no table '" + outbox.table() + "': create it, or correct outbox.table");
+        } else {
+            types = types(table);
+            checkColumns(types);
+            checkId(table, types);
+            checkPrivileges(table, types);
+        }
+        checkSetAside();
+        return types;
+    }
+
+    private Map<String, String> types(String table) throws SQLException {
+        // Without lengths and precisions; of a domain that which it is made of.
+        String sql = "SELECT attname, format_type(CASE typtype WHEN 'd' THEN typbasetype ELSE atttypid END, NULL)"
+                + " FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid"
+                + " WHERE attrelid = ?::regclass AND attnum > 0 AND NOT attisdropped";
+        Map<String, String> types = new HashMap<>();
+        try (PreparedStatement statement = connection.prepareStatement(sql)) {
+            statement.setString(1, table);
+            try (ResultSet rows = statement.executeQuery()) {
+                while (rows.next()) {
+                    types.put(rows.getString(1), rows.getString(2));
+                }
+            }
+        }
+        return types;
+    }
+
+    private Set<String> needed() {
+        Set<String> needed = new LinkedHashSet<>(List.of(outbox.id(), outbox.sent()));
+        outbox.fields().forEach(field -> needed.add(field.column()));
+        if (outbox.partitionBy() != null) {
+            needed.add(outbox.partitionBy());
+        }
+        return needed;
+    }
+
+    private void checkColumns(Map<String, String> types) {
+        for (String column : needed()) {
+            if (!types.containsKey(column)) {
+                findings.add("table '" + outbox.table() + "' has no column '" + column + "'");
+            }
+        }
+        expect(types, outbox.id(), INTEGERS, "the id of an outbox must be a smallint, integer or bigint");
+        expect(types, outbox.sent(), Set.of("boolean"), "the flag of an outbox must be a boolean");
+        for (Outbox.Field field : outbox.fields()) {
+            String type = types.get(field.column());
+            if (type == null) {
+                continue;
+            }
+            Encoding encoding = Encoding.of(type);
+            if (encoding == null) {
+                findings.add(described(field.column(), type) + ", which cannot be sent; these can: "
+                        + Encoding.supportedTypes());
+            } else if (stream.fingerprint().contains(field.name()) && !encoding.isFingerprintable()) {
+                findings.add(described(field.column(), type)
+                        + ", of which no fingerprint is made: it takes strings, integers, booleans and dates");
+            }
+        }
+    }
+
+    private void expect(Map<String, String> types, String column, Set<String> expected, String rule) {
+        String type = types.get(column);
+        if (type != null && !expected.contains(type)) {
+            findings.add(described(column, type) + ": " + rule);
+        }
+    }
+
+    private String described(String column, String type) {
+        return "column '" + column + "' of table '" + outbox.table() + "' is " + type;
+    }
+
+    /** Rows are flagged by their ids: of two with the same, one would be flagged without having been sent. */
+    private void checkId(String table, Map<String, String> types) throws SQLException {
+        if (types.containsKey(outbox.id())
+                && isTrue(
+                        "SELECT NOT EXISTS (SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid"
+                                + " AND attnum = indkey[0] WHERE indrelid = ?::regclass AND attname = ? AND attnotnull"
+                                + " AND indisunique AND indisvalid AND indnkeyatts = 1 AND indpred IS NULL)",
+                        table,
+                        outbox.id())) {
+            findings.add("column '" + outbox.id() + "' of table '" + outbox.table()
+                    + "' does not tell its rows apart: make it the primary key, or unique and not null");
+        }
+    }
+
+    private void checkPrivileges(String table, Map<String, String> types) throws SQLException {
+        for (String column : needed()) {
+            if (types.containsKey(column)
+                    && isTrue("SELECT NOT has_column_privilege(?::regclass, ?, 'SELECT')", table, column)) {
+                findings.add("user '" + user + "' may not SELECT column '" + column + "' of table '" + outbox.table()
+                        + "': grant it");
+            }
+        }
+        if (types.containsKey(outbox.sent())
+                && isTrue("SELECT NOT has_column_privilege(?::regclass, ?, 'UPDATE')", table, outbox.sent())) {
+            findings.add("user '" + user + "' may not UPDATE column '" + outbox.sent() + "' of table '" + outbox.table()
+                    + "': grant it");
+        }
+    }
+
+    private void checkSetAside() throws SQLException {
+        if (isTrue("SELECT to_regclass('outbox_set_aside') IS NULL")) {
+            findings.add("Postgres has no table 'outbox_set_aside': apply the files of sql/postgres");
+            return;
+        }
+        for (String privilege : List.of("SELECT", "INSERT")) {
+            if (isTrue("SELECT NOT has_table_privilege('outbox_set_aside', ?)", privilege)) {
+                findings.add("user '" + user + "' may not " + privilege + " on table 'outbox_set_aside': grant it");
+            }
+        }
+    }
+
+    private boolean isTrue(String sql, String... parameters) throws SQLException {
+        try (PreparedStatement statement = connection.prepareStatement(sql)) {
+            for (int i = 0; i < parameters.length; i++) {
+                statement.setString(i + 1, parameters[i]);
+            }
+            try (ResultSet rows = statement.executeQuery()) {
+                rows.next();
+                return rows.getBoolean(1);
+            }
+        }
+    }
+}

@@ -1,0 +1,270 @@
+package io.github.eventdedup.relay;
+
+import static io.github.eventdedup.relay.OutboxColumns.quoted;
+import static io.github.eventdedup.relay.OutboxColumns.quotedTable;
+
+import io.github.eventdedup.event.Outbox;
+import java.io.IOException;
+import java.sql.Array;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Properties;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import org.postgresql.Driver;
+import org.postgresql.PGConnection;
+
+/**
+ * The outbox, over a connection of its own. A batch is a transaction: {@link #tryLock}, {@link #select}, {@link #flag} and
+ * {@link #setAside}, {@link #commit}. Not thread-safe.
+ */
+final class OutboxTable implements AutoCloseable {
+
+    /** How many rows are in a batch at most. */
+    static final int BATCH_ROWS = 2000;
+
+    /** A batch ends with the row that reaches this many bytes of text: what is in memory is bounded. */
+    static final int BATCH_BYTES = 8 << 20;
+
+    /** Tells the locks of relays from other advisory locks: "outb". */
+    static final int LOCK_CLASS = 0x6F757462;
+
+    /** No id is lower. */
+    private static final long START = Long.MIN_VALUE;
+
+    /** A row that became unsent behind the position of a relay that catches up waits no longer than this. */
+    private static final Duration LONGEST_PASS = Duration.ofSeconds(10);
+
+    private static final String CONNECT_TIMEOUT_SECONDS = "10";
+
+    /** Longer than any statement takes; a server from which no answer comes is given up after this. */
+    private static final String SOCKET_TIMEOUT_SECONDS = "60";
+
+    private final Connection connection;
+    private final String name;
+    private final OutboxColumns columns;
+    private final PreparedStatement lock;
+    private final PreparedStatement select;
+    private final PreparedStatement flag;
+    private final PreparedStatement setAside;
+
+    /** Only rows with higher ids are selected. */
+    private long after = START;
+
+    private long passBeganNanos = System.nanoTime();
+
+    /**
+     * An unsent row, locked until the transaction ends.
+     *
+     * @param bytes what its columns take as text
+     * @param texts those of {@link OutboxColumns}; null for NULL, and where the row was too long to be fetched
+     */
+    record Row(long id, long bytes, byte[][] texts) {}
+
+    /** Takes the connection over, and closes it too where it throws. */
+    OutboxTable(Connection connection, Outbox outbox, OutboxColumns columns) throws SQLException {
+        this.connection = connection;
+        this.columns = columns;
+        name = outbox.table();
+        try {
+            connection.setAutoCommit(false);
+            // A batch must see what the one before it, of another relay, has committed.
+            connection.setTransactionIsolation(Connection.TRANSACTION_READ_COMMITTED);
+            lock = connection.prepareStatement("SELECT pg_try_advisory_xact_lock(?, ?::regclass::oid::int)");
+            select = connection.prepareStatement(selectSql(outbox, columns));
+            flag = connection.prepareStatement("UPDATE " + quotedTable(name) + " SET " + quoted(outbox.sent())
+                    + " = TRUE WHERE " + quoted(outbox.id()) + " = ANY (?)");
+            setAside = connection.prepareStatement("INSERT INTO outbox_set_aside (table_name, row_id, reason)"
+                    + " VALUES (?, ?, ?) ON CONFLICT DO NOTHING");
+        } catch (SQLException | RuntimeException e) {
+            connection.close();
+            throw e;
+        }
+    }
+
+    /** Logs in. What cannot be reached is given up after some seconds. */
+    static Connection connect(RelaySettings settings) throws NeighbourException {
+        Properties properties = new Properties();
+        properties.setProperty("user", settings.postgresUser());
+        properties.setProperty("connectTimeout", CONNECT_TIMEOUT_SECONDS);
+        properties.setProperty("socketTimeout", SOCKET_TIMEOUT_SECONDS);
+        properties.setProperty("tcpKeepAlive", "true");
+        properties.setProperty("ApplicationName", "outbox-relay");
+        try {
+            properties.setProperty("password", settings.postgresPassword().read());
+            Connection connection = new Driver().connect(settings.postgresUrl(), properties);
+            if (connection == null) {
+                throw new NeighbourException("not the URL of a Postgres database: " + settings.postgresUrl());
+            }
+            try (Statement statement = connection.createStatement()) {
+                // The text of a point in time must not depend on where the relay runs. And the locks of a relay whose
+                // machine has vanished without a word are let go; longer than Kafka may take for a batch.
+                statement.execute("SET TimeZone = 'UTC'; SET idle_in_transaction_session_timeout = '90s'");
+            }
+            return connection;
+        } catch (SQLException e) {
+            throw new NeighbourException(
+                    "Postgres at " + settings.postgresUrl() + " cannot be used as user '" + settings.postgresUser()
+                            + "': start it, or correct DEDUP_POSTGRES_URL, DEDUP_POSTGRES_USER or"
+                            + " DEDUP_POSTGRES_PASSWORD (" + e.getMessage() + ")");
+        } catch (IOException e) {
+            throw new NeighbourException("cannot read the password, DEDUP_POSTGRES_PASSWORD_FILE: " + e);
+        }
+    }
+
+    /**
+     * From the inside out: the unsent rows that nobody else has locked, in order, which the partial index gives without a
+     * look at those sent; how long each is, which Postgres knows without fetching it; how long all before it are; and of
+     * these as many as a batch holds, without the values of one that is too long by itself.
+     */
+    private static String selectSql(Outbox outbox, OutboxColumns columns) {
+        String id = quoted(outbox.id());
+        String values = IntStream.range(0, columns.count())
+                .mapToObj(i -> columns.encoding(i).select(quoted(columns.name(i))) + " AS c" + i)
+                .collect(Collectors.joining(", "));
+        String size = IntStream.range(0, columns.count())
+                .mapToObj(i -> "coalesce(octet_length(c" + i + "), 0)::bigint")
+                .collect(Collectors.joining(" + "));
+        String fetched = IntStream.range(0, columns.count())
+                .mapToObj(i -> ", CASE WHEN size <= ? THEN c" + i + " END")
+                .collect(Collectors.joining());
+        return "SELECT row_id, size" + fetched + " FROM ("
+                + "SELECT *, sum(size) OVER (ORDER BY row_id) - size AS before FROM ("
+                + "SELECT *, " + size + " AS size FROM ("
+                + "SELECT " + id + " AS row_id, " + values + " FROM " + quotedTable(outbox.table()) + " AS unsent"
+                + " WHERE " + quoted(outbox.sent())
+                + " IS NOT TRUE AND " + id
+                + " > ? AND NOT EXISTS (SELECT FROM outbox_set_aside AS aside"
+                + " WHERE aside.table_name = ? AND aside.row_id = unsent." + id + ")"
+                + " ORDER BY " + id + " LIMIT " + BATCH_ROWS + " FOR NO KEY UPDATE OF unsent SKIP LOCKED"
+                + ") AS locked) AS sized) AS batch WHERE before < " + BATCH_BYTES + " ORDER BY row_id";
+    }
+
+    /** Has Postgres tell of new rows, where the table has a trigger that does. */
+    void listen() throws SQLException {
+        try (Statement statement = connection.createStatement()) {
+            statement.execute("LISTEN " + quoted(name));
+        }
+        connection.commit();
+    }
+
+    /** Waits until Postgres tells of new rows, or this long. */
+    void awaitNotification(Duration timeout) throws SQLException {
+        var unused = connection.unwrap(PGConnection.class).getNotifications((int) timeout.toMillis());
+    }
+
+    /**
+     * Begins a batch, unless another relay has one of this table at hand. The lock goes with the transaction, so that of a
+     * relay that dies is free at once.
+     */
+    boolean tryLock() throws SQLException {
+        lock.setInt(1, LOCK_CLASS);
+        lock.setString(2, quotedTable(name));
+        try (ResultSet result = lock.executeQuery()) {
+            result.next();
+            return result.getBoolean(1);
+        }
+    }
+
+    /**
+     * The unsent rows with the lowest ids, locked.
+     *
+     * @param maxBytes longer rows come without their texts
+     */
+    List<Row> select(long maxBytes) throws SQLException {
+        int parameter = 1;
+        for (int i = 0; i < columns.count(); i++) {
+            select.setLong(parameter++, maxBytes);
+        }
+        select.setLong(parameter++, after);
+        select.setString(parameter, name);
+        List<Row> rows = new ArrayList<>(BATCH_ROWS);
+        try (ResultSet result = select.executeQuery()) {
+            while (result.next()) {
+                byte[][] texts = new byte[columns.count()][];
+                for (int i = 0; i < texts.length; i++) {
+                    // Of a text this is what came over the wire, UTF-8: no String is made.
+                    texts[i] = result.getBytes(i + 3);
+                }
+                rows.add(new Row(result.getLong(1), result.getLong(2), texts));
+            }
+        }
+        return rows;
+    }
+
+    /**
+     * Has the next batch begin behind this one, which is committed, as long as batches are full. It would find those rows
+     * by itself; but until a vacuum the index also leads to every row that has been flagged since, and while somebody has
+     * an old snapshot to each version of it in the table. A pass that is over, or lasts, is followed by one from the start:
+     * ids that are lower may have been committed, unlocked or reset meanwhile.
+     *
+     * @return whether there may be more rows
+     */
+    boolean moveOn(List<Row> rows) {
+        boolean full =
+                rows.size() == BATCH_ROWS || rows.stream().mapToLong(Row::bytes).sum() >= BATCH_BYTES;
+        boolean more = full || after != START;
+        if (full && System.nanoTime() - passBeganNanos < LONGEST_PASS.toNanos()) {
+            after = rows.get(rows.size() - 1).id();
+        } else {
+            after = START;
+            passBeganNanos = System.nanoTime();
+        }
+        return more;
+    }
+
+    /** Marks rows as sent. */
+    void flag(List<Long> ids) throws SQLException {
+        if (ids.isEmpty()) {
+            return;
+        }
+        Array array = connection.createArrayOf("bigint", ids.toArray());
+        flag.setArray(1, array);
+        int flagged = flag.executeUpdate();
+        array.free();
+        if (flagged != ids.size()) {
+            // All are locked by this transaction; so a trigger or a row security policy kept some as they are.
+            throw new SQLException("of " + ids.size() + " rows of " + name + " only " + flagged
+                    + " could be flagged as sent: a trigger or a policy keeps the others from being updated");
+        }
+    }
+
+    /** Notes which rows cannot be sent, and why: they are not selected again. */
+    void setAside(Map<Long, String> reasons) throws SQLException {
+        if (reasons.isEmpty()) {
+            return;
+        }
+        for (Map.Entry<Long, String> row : reasons.entrySet()) {
+            setAside.setString(1, name);
+            setAside.setLong(2, row.getKey());
+            setAside.setString(3, row.getValue());
+            setAside.addBatch();
+        }
+        setAside.executeBatch();
+    }
+
+    void commit() throws SQLException {
+        connection.commit();
+    }
+
+    void rollback() throws SQLException {
+        connection.rollback();
+    }
+
+    /** What is not committed is rolled back by the server, whether or not it still hears of this. */
+    @Override
+    public void close() {
+        try {
+            connection.close();
+        } catch (SQLException e) {
+            // There is nothing left that could fail to be let go.
+        }
+    }
+}

@@ -1,0 +1,149 @@
+package io.github.eventdedup.relay;
+
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+
+/**
+ * Everything that can be set, read from the command line and from environment variables in {@link #from}.
+ *
+ * @param streamFile the stream definition
+ * @param once whether to send what there is and end
+ * @param kafkaBootstrapServers brokers to start from, {@code host:port,…}
+ * @param postgresUrl the JDBC URL, without user and password
+ * @param postgresUser the role to log in as
+ * @param postgresPassword its password
+ */
+record RelaySettings(
+        Path streamFile,
+        boolean once,
+        String kafkaBootstrapServers,
+        String postgresUrl,
+        String postgresUser,
+        Secret postgresPassword) {
+
+    private static final String KAFKA_BOOTSTRAP_SERVERS = "DEDUP_KAFKA_BOOTSTRAP_SERVERS";
+    private static final String POSTGRES_URL = "DEDUP_POSTGRES_URL";
+    private static final String POSTGRES_USER = "DEDUP_POSTGRES_USER";
+    private static final String POSTGRES_PASSWORD = "DEDUP_POSTGRES_PASSWORD";
+    private static final String POSTGRES_PASSWORD_FILE = "DEDUP_POSTGRES_PASSWORD_FILE";
+
+    private static final Set<String> KEYS = new TreeSet<>(
+            Set.of(KAFKA_BOOTSTRAP_SERVERS, POSTGRES_URL, POSTGRES_USER, POSTGRES_PASSWORD, POSTGRES_PASSWORD_FILE));
+
+    /**
+     * Reads the settings; those that are absent have their defaults.
+     *
+     * @throws StartupException with every error at once, one a line
+     */
+    static RelaySettings from(List<String> arguments, Map<String, String> environment) throws StartupException {
+        Reading reading = new Reading(environment);
+        for (String key : new TreeSet<>(environment.keySet())) {
+            if (key.startsWith("DEDUP_") && !KEYS.contains(key)) {
+                reading.error(key, "is not known; known are " + String.join(", ", KEYS));
+            }
+        }
+        List<String> others = new ArrayList<>(arguments);
+        boolean once = others.remove("--once");
+        RelaySettings settings = new RelaySettings(
+                reading.streamFile(others),
+                once,
+                reading.bootstrapServers(),
+                reading.postgresUrl(),
+                reading.text(POSTGRES_USER, "dedup"),
+                reading.password());
+        if (!reading.errors.isEmpty()) {
+            throw StartupException.of("invalid settings", reading.errors);
+        }
+        return settings;
+    }
+
+    /** What was given, and what was found wrong in it so far. A value with an error reads as its default. */
+    private record Reading(Map<String, String> environment, List<String> errors) {
+
+        Reading(Map<String, String> environment) {
+            this(environment, new ArrayList<>());
+        }
+
+        void error(String key, String message) {
+            errors.add(key + " " + message);
+        }
+
+        Path streamFile(List<String> arguments) {
+            if (arguments.size() == 2 && arguments.get(0).equals("--stream")) {
+                try {
+                    return Path.of(arguments.get(1));
+                } catch (InvalidPathException e) {
+                    error("--stream", "'" + arguments.get(1) + "' is no path");
+                    return null;
+                }
+            }
+            error("arguments:", "give --stream FILE, as in --stream streams/user-logins.yaml, and at most --once");
+            return null;
+        }
+
+        String text(String key, String byDefault) {
+            String value = environment.getOrDefault(key, byDefault).strip();
+            if (value.isEmpty()) {
+                error(key, "is empty; leave it out for its default, " + byDefault);
+                return byDefault;
+            }
+            return value;
+        }
+
+        String bootstrapServers() {
+            String servers = text(KAFKA_BOOTSTRAP_SERVERS, "127.0.0.1:9092");
+            for (String server : servers.split(",", -1)) {
+                if (!server.strip().matches("[^\\s:/]+:\\d{1,5}|\\[[0-9a-fA-F:]+]:\\d{1,5}")) {
+                    error(KAFKA_BOOTSTRAP_SERVERS, "has '" + server + "'; write host:port,host:port,…");
+                }
+            }
+            return servers;
+        }
+
+        String postgresUrl() {
+            String url = text(POSTGRES_URL, "jdbc:postgresql://127.0.0.1:5432/dedup");
+            if (!url.startsWith("jdbc:postgresql://")) {
+                error(POSTGRES_URL, "must be a JDBC URL such as jdbc:postgresql://127.0.0.1:5432/dedup");
+            } else if (url.contains("password=")) {
+                error(
+                        POSTGRES_URL,
+                        "holds a password; put it into " + POSTGRES_PASSWORD + " or the file that "
+                                + POSTGRES_PASSWORD_FILE + " names");
+            }
+            return url;
+        }
+
+        Secret password() {
+            String value = environment.get(POSTGRES_PASSWORD);
+            String file = environment.get(POSTGRES_PASSWORD_FILE);
+            if ((value == null) == (file == null)) {
+                error(
+                        POSTGRES_PASSWORD,
+                        value == null
+                                ? "is not set; set it, or " + POSTGRES_PASSWORD_FILE
+                                        + " to the path of a file that holds it"
+                                : "and " + POSTGRES_PASSWORD_FILE + " are both set; leave one out");
+                return null;
+            }
+            if (value != null) {
+                return new Secret(value, null);
+            }
+            try {
+                Path path = Path.of(file);
+                if (!Files.isReadable(path)) {
+                    error(POSTGRES_PASSWORD_FILE, "is '" + file + "', which cannot be read");
+                }
+                return new Secret(null, path);
+            } catch (InvalidPathException e) {
+                error(POSTGRES_PASSWORD_FILE, "is '" + file + "', which is no path");
+                return null;
+            }
+        }
+    }
+}

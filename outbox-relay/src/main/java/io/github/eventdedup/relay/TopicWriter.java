@@ -1,0 +1,223 @@
+package io.github.eventdedup.relay;
+
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AdminClientConfig;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerConfig;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.config.TopicConfig;
+import org.apache.kafka.common.errors.RecordTooLargeException;
+import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+
+/**
+ * Writes batches to the stream's topic. Within a partition a record is only ever appended after those that were sent before
+ * it: one request is under way at a time, and the first failure ends this writer. For one thread.
+ */
+final class TopicWriter implements AutoCloseable {
+
+    /** What Kafka counts for a record beside its value: the head of a batch and of a record, and the fingerprint. */
+    private static final int OVERHEAD_BYTES = 61 + 21 + 32;
+
+    private static final int ADMIN_TIMEOUT_MILLIS = 5_000;
+    private static final int MAX_BLOCK_MILLIS = 5_000;
+
+    /** While it runs, a transaction in Postgres is open. */
+    private static final int DELIVERY_TIMEOUT_MILLIS = 20_000;
+
+    private static final long BUFFER_BYTES = 32 << 20;
+    private static final Duration CLOSE_TIMEOUT = Duration.ofSeconds(5);
+
+    private final String brokers;
+    private final String topic;
+    private final int maxRequestBytes;
+    private final KafkaProducer<byte[], byte[]> producer;
+    private final Map<Long, String> refused = new ConcurrentHashMap<>();
+
+    private int awaited;
+    private int acknowledged;
+    private Exception failure;
+
+    private TopicWriter(String brokers, String topic, int maxRequestBytes, KafkaProducer<byte[], byte[]> producer) {
+        this.brokers = brokers;
+        this.topic = topic;
+        this.maxRequestBytes = maxRequestBytes;
+        this.producer = producer;
+    }
+
+    /**
+     * A writer that knows the topic's partitions and limits.
+     *
+     * @throws NeighbourException where Kafka does not answer within some seconds, or has no such topic
+     */
+    static TopicWriter connect(String brokers, String topic) throws NeighbourException {
+        int maxMessageBytes = maxMessageBytes(brokers, topic);
+        KafkaProducer<byte[], byte[]> producer = new KafkaProducer<>(
+                Map.ofEntries(
+                        Map.entry(ProducerConfig.BOOTSTRAP_SERVERS_CONFIG, brokers),
+                        Map.entry(ProducerConfig.CLIENT_ID_CONFIG, "outbox-relay"),
+                        Map.entry(ProducerConfig.ACKS_CONFIG, "all"),
+                        Map.entry(ProducerConfig.ENABLE_IDEMPOTENCE_CONFIG, true),
+                        // With more, the records behind one that has failed could be appended all the same.
+                        Map.entry(ProducerConfig.MAX_IN_FLIGHT_REQUESTS_PER_CONNECTION, 1),
+                        Map.entry(ProducerConfig.DELIVERY_TIMEOUT_MS_CONFIG, DELIVERY_TIMEOUT_MILLIS),
+                        Map.entry(ProducerConfig.REQUEST_TIMEOUT_MS_CONFIG, DELIVERY_TIMEOUT_MILLIS / 2),
+                        Map.entry(ProducerConfig.MAX_BLOCK_MS_CONFIG, MAX_BLOCK_MILLIS),
+                        Map.entry(ProducerConfig.LINGER_MS_CONFIG, 0),
+                        Map.entry(ProducerConfig.BATCH_SIZE_CONFIG, 128 * 1024),
+                        Map.entry(ProducerConfig.COMPRESSION_TYPE_CONFIG, "lz4"),
+                        // What the topic takes, the producer does too.
+                        Map.entry(ProducerConfig.MAX_REQUEST_SIZE_CONFIG, maxMessageBytes),
+                        Map.entry(ProducerConfig.BUFFER_MEMORY_CONFIG, Math.max(BUFFER_BYTES, 2L * maxMessageBytes)),
+                        // An outbox that rests for minutes must not make its next row wait for metadata.
+                        Map.entry(ProducerConfig.METADATA_MAX_IDLE_CONFIG, Long.MAX_VALUE)),
+                new ByteArraySerializer(),
+                new ByteArraySerializer());
+        TopicWriter writer = new TopicWriter(brokers, topic, maxMessageBytes, producer);
+        try {
+            writer.partitions();
+        } catch (NeighbourException e) {
+            writer.abort();
+            throw e;
+        }
+        return writer;
+    }
+
+    private static int maxMessageBytes(String brokers, String topic) throws NeighbourException {
+        ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
+        try (Admin admin = Admin.create(Map.of(
+                AdminClientConfig.BOOTSTRAP_SERVERS_CONFIG, brokers,
+                AdminClientConfig.CLIENT_ID_CONFIG, "outbox-relay",
+                AdminClientConfig.REQUEST_TIMEOUT_MS_CONFIG, ADMIN_TIMEOUT_MILLIS,
+                AdminClientConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, ADMIN_TIMEOUT_MILLIS))) {
+            String value = admin.describeConfigs(List.of(resource))
+                    .all()
+                    .get()
+                    .get(resource)
+                    .get(TopicConfig.MAX_MESSAGE_BYTES_CONFIG)
+                    .value();
+            return Integer.parseInt(value);
+        } catch (ExecutionException e) {
+            if (e.getCause() instanceof UnknownTopicOrPartitionException) {
+                throw new NeighbourException("Kafka at " + brokers + " has no topic '" + topic + "': create it");
+            }
+            throw doesNotAnswer(brokers, e);
+        } catch (KafkaException e) {
+            throw doesNotAnswer(brokers, e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw doesNotAnswer(brokers, e);
+        }
+    }
+
+    private static NeighbourException doesNotAnswer(String brokers, Exception failure) {
+        Throwable reason = failure.getCause() == null ? failure : failure.getCause();
+        return new NeighbourException("Kafka at " + brokers + " cannot be used: start it, or correct"
+                + " DEDUP_KAFKA_BOOTSTRAP_SERVERS (" + reason.getMessage() + ")");
+    }
+
+    /** How many partitions the topic has. */
+    int partitions() throws NeighbourException {
+        try {
+            return producer.partitionsFor(topic).size();
+        } catch (KafkaException | IllegalStateException e) {
+            throw doesNotAnswer(brokers, e);
+        }
+    }
+
+    /** How long an event may be: what is longer Kafka would refuse for good. */
+    int maxEventBytes() {
+        return maxRequestBytes - OVERHEAD_BYTES;
+    }
+
+    /**
+     * Hands a record to Kafka.
+     *
+     * @param partition null where the key decides
+     * @throws NeighbourException where this record or one before it has failed
+     */
+    void send(long rowId, Integer partition, byte[] key, byte[] value) throws NeighbourException {
+        awaited++;
+        try {
+            var unused = producer.send(
+                    new ProducerRecord<>(topic, partition, key, value), (position, e) -> completed(rowId, e));
+        } catch (KafkaException | IllegalStateException e) {
+            // A producer that a callback has closed says no more than that; the callback knows why.
+            throw doesNotAnswer(brokers, failureOr(e));
+        }
+    }
+
+    private void completed(long rowId, Exception e) {
+        if (e == null) {
+            synchronized (this) {
+                acknowledged++;
+                if (acknowledged >= awaited) {
+                    notifyAll();
+                }
+            }
+            return;
+        }
+        synchronized (this) {
+            if (failure == null) {
+                failure = e;
+                // The others fail with it, and only as a consequence.
+                if (e instanceof RecordTooLargeException) {
+                    refused.put(rowId, "the event is larger than the topic takes, max.message.bytes");
+                }
+            }
+            notifyAll();
+        }
+        // On Kafka's own thread, before it can send what comes after.
+        producer.close(Duration.ZERO);
+    }
+
+    private synchronized Exception failureOr(Exception other) {
+        return failure == null ? other : failure;
+    }
+
+    /**
+     * Waits until Kafka has acknowledged every record.
+     *
+     * @throws NeighbourException where one has failed, or the relay is to stop and Kafka takes too long
+     */
+    synchronized void awaitAcknowledgements(Stop stop) throws NeighbourException {
+        while (acknowledged < awaited && failure == null && !stop.isOverdue()) {
+            try {
+                wait(100);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw doesNotAnswer(brokers, e);
+            }
+        }
+        if (failure != null) {
+            throw doesNotAnswer(brokers, failure);
+        }
+        if (acknowledged < awaited) {
+            throw new NeighbourException("Kafka at " + brokers + " has not acknowledged the last batch in time");
+        }
+        awaited = 0;
+        acknowledged = 0;
+    }
+
+    /** Rows that Kafka has refused for good, and why: no later try will do better. */
+    Map<Long, String> refused() {
+        return refused;
+    }
+
+    /** Lets go of everything at once; what is not acknowledged may or may not be appended. */
+    void abort() {
+        producer.close(Duration.ZERO);
+    }
+
+    @Override
+    public void close() {
+        producer.close(CLOSE_TIMEOUT);
+    }
+}

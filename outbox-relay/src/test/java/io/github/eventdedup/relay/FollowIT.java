@@ -1,0 +1,214 @@
+package io.github.eventdedup.relay;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import io.github.eventdedup.relay.TestOutbox.RelayProcess;
+import java.sql.Connection;
+import java.sql.Statement;
+import java.time.Duration;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.ExtendWith;
+
+/** Relays that follow a table: beside each other, beside other transactions, with neighbours that go away. */
+@Timeout(180)
+@ExtendWith(TestServers.class)
+class FollowIT {
+
+    private TestOutbox outbox;
+    private Connection other;
+
+    @BeforeEach
+    void create() throws Exception {
+        outbox = new TestOutbox();
+        other = outbox.servers.connect();
+        other.setAutoCommit(false);
+    }
+
+    @AfterEach
+    void close() throws Exception {
+        outbox.servers.resumeKafka();
+        other.close();
+        outbox.close();
+    }
+
+    private void other(String sql) throws Exception {
+        try (Statement statement = other.createStatement()) {
+            statement.execute(sql);
+        }
+    }
+
+    @Test
+    void twoSendEachRowOnce() throws Exception {
+        int rows = 100_000;
+        RelayProcess first = outbox.relay();
+        RelayProcess second = outbox.relay();
+        first.awaitFollowing();
+        second.awaitFollowing();
+        for (int i = 0; i < 10; i++) {
+            outbox.insert(rows / 10, 1000);
+        }
+        outbox.awaitAllSent();
+        first.stop();
+        second.stop();
+        assertThat(outbox.assertAllInOrder(rows)).isZero();
+    }
+
+    @Test
+    void findsRowsWithoutTheTrigger() throws Exception {
+        outbox.execute("DROP TRIGGER " + outbox.table + "_inserted ON " + outbox.table);
+        RelayProcess relay = outbox.relay();
+        relay.awaitFollowing();
+        outbox.insert("alice");
+        outbox.awaitAllSent();
+        relay.stop();
+    }
+
+    @Test
+    void sendsWhatIsNullAndWhatIsCommittedLate() throws Exception {
+        other("INSERT INTO " + outbox.table + " (username) VALUES ('late')");
+        int rows = 2 * OutboxTable.BATCH_ROWS + 1;
+        outbox.execute("INSERT INTO " + outbox.table + " (username, sent_to_kafka)"
+                + " SELECT 'null', NULL FROM generate_series(1, " + rows + ")");
+        RelayProcess relay = outbox.relay();
+        relay.awaitFollowing();
+        outbox.awaitAllSent();
+        assertThat(outbox.messages()).hasSize(rows).doesNotContainKey(1L);
+        other.commit();
+        outbox.awaitAllSent();
+        assertThat(outbox.messages()).hasSize(rows + 1).containsKey(1L);
+        relay.stop();
+    }
+
+    @Test
+    void leavesOutWhatIsLockedAndTakesItLater() throws Exception {
+        outbox.insert(10, 10);
+        other("SELECT FROM " + outbox.table + " WHERE id IN (3, 4) FOR UPDATE");
+        RelayProcess relay = outbox.relay();
+        await().atMost(Duration.ofSeconds(60)).until(() -> outbox.unsent() == 2);
+        assertThat(outbox.messages()).hasSize(8).doesNotContainKeys(3L, 4L);
+        other.commit();
+        outbox.awaitAllSent();
+        assertThat(outbox.messages()).hasSize(10);
+        relay.stop();
+    }
+
+    @Test
+    void aFlagThatIsResetDuringTheBatchIsNotLost() throws Exception {
+        RelayProcess relay = outbox.relay();
+        relay.awaitFollowing();
+        outbox.insert("alice");
+        outbox.awaitAllSent();
+        outbox.servers.pauseKafka();
+        outbox.insert("bob");
+        await().atMost(Duration.ofSeconds(60)).until(() -> outbox.waitingInTransaction() == 1);
+        Thread reset = new Thread(() -> {
+            try {
+                other("UPDATE " + outbox.table + " SET sent_to_kafka = FALSE WHERE username = 'bob'");
+                other.commit();
+            } catch (Exception e) {
+                throw new IllegalStateException(e);
+            }
+        });
+        reset.start();
+        await().until(() -> outbox.number("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == 1);
+        outbox.servers.resumeKafka();
+        reset.join();
+        await().atMost(Duration.ofSeconds(60)).until(() -> outbox.topicSize() >= 3);
+        outbox.awaitAllSent();
+        relay.stop();
+        assertThat(outbox.assertAllInOrder(2)).isEqualTo(1);
+    }
+
+    @Test
+    void waitsForKafka() throws Exception {
+        RelayProcess relay = outbox.relay();
+        relay.awaitFollowing();
+        outbox.insert("alice");
+        outbox.awaitAllSent();
+        outbox.servers.kafka().kill();
+        try {
+            outbox.insert(100, 10);
+            relay.awaitLog("Waiting, nothing is lost: Kafka at");
+        } finally {
+            outbox.servers.kafka().start();
+        }
+        outbox.awaitAllSent();
+        relay.awaitLog("Going on");
+        relay.stop();
+        outbox.assertAllInOrder(101);
+        assertThat(relay.errors().lines()).hasSizeLessThan(10);
+    }
+
+    @Test
+    void waitsForPostgres() throws Exception {
+        RelayProcess relay = outbox.relay();
+        relay.awaitFollowing();
+        outbox.insert("alice");
+        outbox.awaitAllSent();
+        outbox.database.close();
+        outbox.servers.postgres().kill();
+        try {
+            relay.awaitLog("Waiting, nothing is lost: Postgres");
+        } finally {
+            outbox.servers.postgres().start();
+        }
+        try (Connection again = outbox.servers.connect();
+                Statement statement = again.createStatement()) {
+            statement.execute("INSERT INTO " + outbox.table + " (username) VALUES ('bob')");
+        }
+        await().atMost(Duration.ofSeconds(60)).until(() -> outbox.topicSize() == 2);
+        relay.awaitLog("Going on");
+        relay.stop();
+        assertThat(relay.errors().lines()).hasSizeLessThan(10);
+    }
+
+    @Test
+    void stopsWhileItStandsBy() throws Exception {
+        other("SELECT pg_advisory_lock(" + OutboxTable.LOCK_CLASS + ", '" + outbox.table + "'::regclass::oid::int)");
+        RelayProcess relay = outbox.relay();
+        RelayProcess once = outbox.relay("--once");
+        relay.awaitLog("Another relay is sending");
+        once.awaitLog("Another relay is sending");
+        relay.stop();
+        once.process().destroy();
+        assertThat(once.endsWith(1)).isEmpty();
+        assertThat(once.errors()).contains("told to stop before everything was sent");
+    }
+
+    @Test
+    void stopsWhileKafkaIsAway() throws Exception {
+        RelayProcess relay = outbox.relay();
+        relay.awaitFollowing();
+        outbox.insert("alice");
+        outbox.awaitAllSent();
+        outbox.servers.pauseKafka();
+        outbox.insert("bob");
+        await().atMost(Duration.ofSeconds(60)).until(() -> outbox.waitingInTransaction() == 1);
+        relay.stop();
+        assertThat(outbox.unsent()).isEqualTo(1);
+        outbox.servers.resumeKafka();
+        assertThat(outbox.once()).hasSize(1);
+    }
+
+    @Test
+    void looksOnlyAtWhatIsUnsent() throws Exception {
+        int sent = 200_000;
+        outbox.execute("INSERT INTO " + outbox.table + " (username, event_type, sent_to_kafka)"
+                + " SELECT 'user', 'login', true FROM generate_series(1, " + sent + "); ANALYZE " + outbox.table);
+        outbox.insert(10, 2);
+        assertThat(outbox.once()).hasSize(10);
+        String statistics = "SELECT %s FROM pg_stat_user_tables WHERE relname = '" + outbox.table + "'";
+        await().until(() -> outbox.number(String.format(statistics, "n_tup_upd")) == 10);
+        assertThat(outbox.number(String.format(statistics, "seq_tup_read"))).isLessThanOrEqualTo(sent);
+        assertThat(outbox.number("SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = '" + outbox.table
+                        + "_unsent'"))
+                .isBetween(10L, 100L);
+        assertThat(outbox.number("SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = '" + outbox.table
+                        + "_pkey'"))
+                .isLessThan(100);
+    }
+}
