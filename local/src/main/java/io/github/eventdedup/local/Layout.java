@@ -11,6 +11,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -108,22 +109,24 @@ record Layout(Path home, Path data, int portOffset, boolean withClickHouse) {
         return file;
     }
 
-    /** The definition files of the streams that this system runs, with what is in them, ordered by name. */
+    /** The definition files of the streams that this system runs, with what is in them: first those that every system runs. */
     Map<Path, StreamDefinition> streams() {
-        Map<Path, StreamDefinition> streams = new TreeMap<>();
+        Map<Path, StreamDefinition> streams = new LinkedHashMap<>();
+        Map<Path, StreamDefinition> inClickHouse = new LinkedHashMap<>();
         List<String> errors = new ArrayList<>();
         for (Path file : files(home.resolve("streams"), ".yaml")) {
             try {
                 StreamDefinition stream = StreamDefinition.read(file);
-                if (withClickHouse || !(stream.table() instanceof ClickHouseTable)) {
-                    streams.put(file, stream);
-                }
+                (stream.table() instanceof ClickHouseTable ? inClickHouse : streams).put(file, stream);
             } catch (InvalidStreamDefinitionException | IOException e) {
                 errors.add(e.getMessage());
             }
         }
         if (!errors.isEmpty()) {
             throw new LocalException(String.join(System.lineSeparator(), errors));
+        }
+        if (withClickHouse) {
+            streams.putAll(inClickHouse);
         }
         return streams;
     }

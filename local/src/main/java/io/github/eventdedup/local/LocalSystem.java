@@ -1,9 +1,11 @@
 package io.github.eventdedup.local;
 
 import io.github.eventdedup.servers.ChildProcess;
+import io.github.eventdedup.servers.ClickHouseEngine;
 import io.github.eventdedup.servers.ClickHouseServer;
 import io.github.eventdedup.servers.KafkaServer;
 import io.github.eventdedup.servers.PostgresServer;
+import io.github.eventdedup.servers.ServerException;
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -22,6 +24,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 
 /** What the system consists of: its processes, in the order they are started, and the job of each stream. */
@@ -148,6 +151,23 @@ final class LocalSystem {
         layout.built("http-ingest/target/http-ingest.jar");
         layout.built("outbox-relay/target/outbox-relay.jar");
         layout.built("local/flink/target/lib");
+    }
+
+    /** ClickHouse's engine is no part of the build. */
+    void installClickHouse(Consumer<String> say) {
+        ClickHouseEngine engine = new ClickHouseEngine(layout.clickHouseEngine(), System.getenv());
+        if (!engine.isInstalled()) {
+            say.accept("clickhouse: installing its engine, 180 MB, once");
+        }
+        try {
+            Path unused = engine.install();
+        } catch (ServerException e) {
+            String message = e.getMessage();
+            throw new LocalException(
+                    message + (message.contains("\n") ? System.lineSeparator() + "Or" : ", or")
+                            + " leave ClickHouse out: ./dedup up --without-clickhouse",
+                    e);
+        }
     }
 
     /** Begins from nothing: what Flink has is kept on disk, under another name. */

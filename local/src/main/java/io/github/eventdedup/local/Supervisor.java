@@ -80,6 +80,9 @@ final class Supervisor {
         system.checkBuilt();
         stopOrphans();
         checkPorts();
+        if (layout.withClickHouse()) {
+            system.installClickHouse(this::say);
+        }
         Runtime.getRuntime().addShutdownHook(new Thread(this::shutDown, "shut-down"));
         if (fresh) {
             system.setStateAside();

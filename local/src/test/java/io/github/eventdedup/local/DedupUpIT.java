@@ -29,7 +29,7 @@ import org.junit.jupiter.api.io.TempDir;
 class DedupUpIT {
 
     private static final List<String> PARTS =
-            List.of("taskmanager", "kafka", "postgres", "jobmanager", "zookeeper", "ingest");
+            List.of("taskmanager", "kafka", "postgres", "clickhouse", "jobmanager", "zookeeper", "ingest", "relay");
 
     /** Fixed by hand to repeat a run that failed. */
     private final long seed = System.nanoTime();
@@ -72,6 +72,26 @@ class DedupUpIT {
         answers.forEach(system::acknowledged);
         system.awaitStored();
         assertThat(counts()).isEqualTo("600 152 448");
+    }
+
+    /** The path of a user who inserts eight rows, then three, and has all of them sent again. */
+    @Test
+    @Order(1)
+    void storesEachLoginOnceInClickHouse() throws Exception {
+        String count = "SELECT count(), uniqExact(id) FROM dedup.user_logins";
+        for (int rows : List.of(8, 3)) {
+            system.logins.insert(rows);
+            system.logins.awaitStored();
+            assertThat(system.logins.clickHouse(count)).containsExactly(rows == 8 ? "8\t8" : "11\t11");
+        }
+        DedupCommand.Result relay = dedup.call("relay", "--once");
+        assertThat(relay).isEqualTo(new DedupCommand.Result(0, ""));
+
+        system.execute("UPDATE user_logins SET sent_to_kafka = FALSE");
+        system.logins.awaitStored();
+        await().atMost(RunningSystem.STORED_WITHIN)
+                .until(() -> system.counts("user-logins").path("duplicate").asLong() == 11);
+        assertThat(system.logins.clickHouse(count)).containsExactly("11\t11");
     }
 
     @Test
@@ -118,7 +138,7 @@ class DedupUpIT {
     }
 
     private String counts() throws Exception {
-        JsonNode job = system.status().path("jobs").get(0);
+        JsonNode job = system.counts("view-events");
         return job.path("received") + " " + job.path("unique") + " " + job.path("duplicate");
     }
 

@@ -48,7 +48,7 @@ class OperationsIT {
 
     @BeforeAll
     void up() throws Exception {
-        system = new RunningSystem(directory.resolve("data"));
+        system = new RunningSystem(directory.resolve("data"), "--without-clickhouse");
         streamFile = DedupCommand.HOME.resolve("streams/view-events.yaml");
         jar = DedupCommand.HOME.resolve("job/target/deduplication-job.jar");
     }
@@ -61,6 +61,10 @@ class OperationsIT {
     @Test
     @Order(1)
     void theWebUiShowsReadableOperatorsAndTheirCounters() throws Exception {
+        assertThat(system.status().path("processes"))
+                .as("ClickHouse is left out, and what ends there")
+                .extracting(process -> process.path("name").asText())
+                .containsExactly("kafka", "postgres", "zookeeper", "jobmanager", "taskmanager", "ingest");
         String list = succeed("See what runs", "flink list");
         assertThat(list).contains("view-events (RUNNING)").doesNotContain("Exception", "ERROR");
 

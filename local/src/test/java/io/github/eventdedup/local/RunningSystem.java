@@ -47,15 +47,21 @@ final class RunningSystem implements AutoCloseable {
     final Clients clients;
     final FlinkRest flink;
 
+    /** Null where ClickHouse is left out. */
+    final Logins logins;
+
     /** Of every event that was answered 202, however often. */
     private final Set<String> acknowledged = ConcurrentHashMap.newKeySet();
 
-    RunningSystem(Path data) throws Exception {
+    RunningSystem(Path data, String... options) throws Exception {
         dedup = DedupCommand.in(data);
         clients = new Clients(dedup.layout().ingestPort());
         flink = new FlinkRest(dedup.layout().flinkPort());
+        logins = List.of(options).contains("--without-clickhouse") ? null : new Logins(this);
         try {
-            succeed("up", "--detach");
+            List<String> up = new ArrayList<>(List.of("up", "--detach"));
+            up.addAll(List.of(options));
+            succeed(up.toArray(String[]::new));
         } catch (Throwable e) {
             close();
             throw e;
@@ -81,6 +87,7 @@ final class RunningSystem implements AutoCloseable {
     /**
      * Posts events before, during and after something, those of before again after it, all of them until they are
      * acknowledged and some twice; then compares every acknowledged event with the table, and every count with the others.
+     * Logs users in all the while, and compares the rows in both databases.
      *
      * @param session makes the events different from those of other calls
      */
@@ -107,6 +114,14 @@ final class RunningSystem implements AutoCloseable {
                 return null;
             }));
         }
+        if (logins != null) {
+            running.add(clients.run(() -> {
+                while (!done.get()) {
+                    logins.insertAndSendSomeAgain();
+                }
+                return null;
+            }));
+        }
         try {
             trouble.run();
         } finally {
@@ -120,6 +135,9 @@ final class RunningSystem implements AutoCloseable {
         post(events(session + "-after"));
         post(before);
         awaitStored();
+        if (logins != null) {
+            logins.awaitStored();
+        }
     }
 
     /** Events that nobody has posted yet. */
@@ -156,7 +174,7 @@ final class RunningSystem implements AutoCloseable {
                     .as("stored, never acknowledged")
                     .isEmpty();
             assertThat(query("SELECT sum(escapes) FROM view_events")).containsExactly("0");
-            JsonNode job = status().path("jobs").get(0);
+            JsonNode job = counts(STREAM);
             assertThat(job.path("unique").asLong()).as(job.toString()).isEqualTo(rows.size());
             assertThat(job.path("deadLettered").asLong(-1)).as(job.toString()).isZero();
             assertThat(job.path("received").asLong()).as(job.toString()).isEqualTo(positions(STREAM));
@@ -177,7 +195,7 @@ final class RunningSystem implements AutoCloseable {
     }
 
     /** How many records a topic has had. */
-    private long positions(String topic) {
+    long positions(String topic) {
         try (KafkaConsumer<String, String> consumer = consumer()) {
             return consumer.endOffsets(partitions(consumer, topic)).values().stream()
                     .mapToLong(Long::longValue)
@@ -197,6 +215,16 @@ final class RunningSystem implements AutoCloseable {
             }
         }
         return keys;
+    }
+
+    /** What `status` knows of a stream's job. */
+    JsonNode counts(String stream) throws Exception {
+        for (JsonNode job : status().path("jobs")) {
+            if (job.path("stream").asText().equals(stream)) {
+                return job;
+            }
+        }
+        throw new AssertionError("no job of " + stream);
     }
 
     private static List<TopicPartition> partitions(KafkaConsumer<String, String> consumer, String topic) {
@@ -263,7 +291,9 @@ final class RunningSystem implements AutoCloseable {
             assertThat(status.path("processes"))
                     .as(status.toString())
                     .allMatch(process -> process.path("health").asText().equals("up"));
-            assertThat(status.path("jobs").get(0).path("state").asText()).isEqualTo("RUNNING");
+            assertThat(status.path("jobs"))
+                    .as(status.toString())
+                    .allMatch(job -> job.path("state").asText().equals("RUNNING"));
         });
     }
 
@@ -313,7 +343,7 @@ final class RunningSystem implements AutoCloseable {
         }
     }
 
-    private Connection connect() throws SQLException {
+    Connection connect() throws SQLException {
         return DriverManager.getConnection(
                 dedup.layout().postgres().jdbcUrl(), PostgresServer.USER, PostgresServer.PASSWORD);
     }
