@@ -74,18 +74,23 @@ final class CutOff implements AutoCloseable {
     private void accept() {
         try {
             while (true) {
-                Socket client = listener.accept();
-                Socket server = new Socket(InetAddress.getLoopbackAddress(), target);
-                open.add(client);
-                open.add(server);
-                daemon(() -> pass(client, server));
-                daemon(() -> pass(server, client));
+                connect(listener.accept());
             }
         } catch (IOException e) {
-            // Closed, or the server is away: whoever connects is told by a closed connection.
-            if (!listener.isClosed()) {
-                accept();
-            }
+            // Closed.
+        }
+    }
+
+    private void connect(Socket client) throws IOException {
+        try {
+            Socket server = new Socket(InetAddress.getLoopbackAddress(), target);
+            open.add(client);
+            open.add(server);
+            daemon(() -> pass(client, server));
+            daemon(() -> pass(server, client));
+        } catch (IOException e) {
+            // The server is away, and so is whoever stands in front of it.
+            client.close();
         }
     }
 

@@ -30,6 +30,7 @@ public final class JobBenchmark {
 
     public static void main(String[] arguments) throws Exception {
         int events = arguments.length > 0 ? Integer.parseInt(arguments[0]) : 600_000;
+        String interval = arguments.length > 1 ? arguments[1] : "10s";
         Path directory = Files.createTempDirectory("job-benchmark");
         try (Servers servers = Servers.start(directory)) {
             StreamDefinition stream = Fixtures.viewEvents();
@@ -42,7 +43,7 @@ public final class JobBenchmark {
                         flink,
                         stream,
                         servers.neighbours(),
-                        Configuration.fromMap(Map.of("execution.checkpointing.interval", "10s")));
+                        Configuration.fromMap(Map.of("execution.checkpointing.interval", interval)));
                 measure(new JobMetrics(flink, job, stream.stream()), events, servers.postgres());
                 flink.cancelJob(job).get(1, TimeUnit.MINUTES);
             }
