@@ -44,7 +44,7 @@ record ClickHouseBatch(byte[] header, byte[] events, List<String> reasons) {
         }
     }
 
-    /** Every event, in its order. */
+    /** Every event, in its order. Their rows are what the header says. */
     List<IdentifiedEvent> read() {
         try {
             List<IdentifiedEvent> read = new ArrayList<>();
@@ -98,6 +98,9 @@ record ClickHouseBatch(byte[] header, byte[] events, List<String> reasons) {
 
         @Override
         public ClickHouseBatch deserialize(int version, byte[] serialized) throws IOException {
+            if (version != getVersion()) {
+                throw new IOException("batches of version " + version + " are of a later release than this one");
+            }
             DataInputDeserializer in = new DataInputDeserializer(serialized);
             byte[] header = new byte[in.readInt()];
             in.readFully(header);

@@ -4,11 +4,17 @@ import com.clickhouse.client.api.Client;
 import com.clickhouse.client.api.insert.InsertResponse;
 import com.clickhouse.client.api.insert.InsertSettings;
 import com.clickhouse.data.ClickHouseFormat;
+import io.github.eventdedup.event.EventReader;
+import io.github.eventdedup.event.InvalidEventException;
+import io.github.eventdedup.event.StreamDefinition;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
+import java.util.Iterator;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
 import org.apache.flink.api.connector.sink2.Committer;
@@ -32,20 +38,51 @@ final class ClickHouseCommitter implements Committer<ClickHouseBatch> {
 
     private static final Logger LOG = LoggerFactory.getLogger(ClickHouseCommitter.class);
 
+    /** What the server or the user's profile may have otherwise. */
+    private static final Map<String, String> SETTINGS = Map.of(
+            "insert_deduplicate", "1",
+            "async_insert", "0",
+            // Answered once it is done, so that the status is that of the insert.
+            "wait_end_of_query", "1",
+            // One block, which is stored as a whole or not at all: more than any batch has.
+            "max_insert_block_size", "1048576",
+            "min_insert_block_size_rows", "1048576",
+            "min_insert_block_size_bytes", "268435456",
+            // A table that was altered is to refuse the rows, not to leave out what it does not know.
+            "input_format_skip_unknown_fields", "0",
+            "input_format_with_names_use_header", "1",
+            "input_format_with_types_use_header", "1");
+
     private static final long MIN_BACKOFF_MILLIS = 100;
     private static final long MAX_BACKOFF_MILLIS = 5_000;
 
+    /**
+     * How many inserts one checkpoint may become where rows are refused: the table has to remember the tokens of all of them
+     * ({@link ClickHouseSchema}), for a recovery repeats them.
+     */
+    static final int MAX_INSERTS = 100;
+
     private final ClickHouseLogin login;
     private final String table;
+    private final RowBinary format;
+    private final byte[] header;
+    private final EventReader reader;
     private Client client;
+    private int inserts;
 
-    ClickHouseCommitter(ClickHouseLogin login, String table) {
+    /** @param format that of the table as it is now; batches of before it was altered may have another */
+    ClickHouseCommitter(ClickHouseLogin login, StreamDefinition stream, RowBinary format) {
         this.login = login;
-        this.table = table;
+        this.table = stream.table().name();
+        this.format = format;
+        header = format.header();
+        reader = new EventReader(stream, format.columns());
     }
 
+    /** Needs one of Flink's retries ({@code sink.committer.retries}): by it, what is left of a batch gets out of here. */
     @Override
     public void commit(Collection<CommitRequest<ClickHouseBatch>> requests) throws IOException, InterruptedException {
+        inserts = 0;
         for (CommitRequest<ClickHouseBatch> request : requests) {
             ClickHouseBatch batch = request.getCommittable();
             if (request.getNumberOfRetries() == 0) {
@@ -61,24 +98,19 @@ final class ClickHouseCommitter implements Committer<ClickHouseBatch> {
     private void insert(ClickHouseBatch batch, List<IdentifiedEvent> refused, List<String> reasons)
             throws IOException, InterruptedException {
         List<IdentifiedEvent> events = batch.read();
+        List<byte[]> rows = rows(batch, events, refused, reasons);
+        if (client == null) {
+            client = login.connect();
+        }
         long backoff = MIN_BACKOFF_MILLIS;
-        while (true) {
+        while (!rows.isEmpty()) {
             try {
-                insert(batch, events);
+                insert(batch.token(), rows);
+                inserts++;
                 return;
             } catch (RuntimeException e) {
                 if (ClickHouseErrors.isRefusal(e)) {
-                    if (events.size() == 1) {
-                        refused.add(events.get(0));
-                        reasons.add(ClickHouseErrors.reason(e));
-                    } else {
-                        int half = events.size() / 2;
-                        insert(ClickHouseBatch.of(batch.header(), events.subList(0, half)), refused, reasons);
-                        insert(
-                                ClickHouseBatch.of(batch.header(), events.subList(half, events.size())),
-                                refused,
-                                reasons);
-                    }
+                    insertAllButRefused(batch, events, refused, reasons, e);
                     return;
                 }
                 if (!ClickHouseErrors.isOutage(e)) {
@@ -91,32 +123,69 @@ final class ClickHouseCommitter implements Committer<ClickHouseBatch> {
         }
     }
 
-    private void insert(ClickHouseBatch batch, List<IdentifiedEvent> events) throws InterruptedException {
-        if (client == null) {
-            client = login.connect();
+    private void insertAllButRefused(
+            ClickHouseBatch batch,
+            List<IdentifiedEvent> events,
+            List<IdentifiedEvent> refused,
+            List<String> reasons,
+            RuntimeException refusal)
+            throws IOException, InterruptedException {
+        if (inserts >= MAX_INSERTS) {
+            throw new IOException(
+                    "ClickHouse refuses more rows than can be told from the others without storing some twice: change what"
+                            + " refuses them (" + ClickHouseErrors.reason(refusal) + ")",
+                    refusal);
         }
-        InsertSettings settings = new InsertSettings()
-                .setDeduplicationToken(batch.token())
-                // What the user's profile or the server may have otherwise.
-                .serverSetting("insert_deduplicate", "1")
-                .serverSetting("async_insert", "0")
-                // Answered once it is done, so that the status is that of the insert.
-                .serverSetting("wait_end_of_query", "1");
+        if (events.size() == 1) {
+            refused.add(events.get(0));
+            reasons.add(ClickHouseErrors.reason(refusal));
+        } else {
+            int half = events.size() / 2;
+            insert(ClickHouseBatch.of(batch.header(), events.subList(0, half)), refused, reasons);
+            insert(ClickHouseBatch.of(batch.header(), events.subList(half, events.size())), refused, reasons);
+        }
+    }
+
+    /**
+     * The rows as they stand in the batch, or written anew where the table was altered since; the token stays. Events that no
+     * longer fit are refused, and leave the list.
+     */
+    private List<byte[]> rows(
+            ClickHouseBatch batch, List<IdentifiedEvent> events, List<IdentifiedEvent> refused, List<String> reasons) {
+        if (Arrays.equals(batch.header(), header)) {
+            return events.stream().map(IdentifiedEvent::columns).toList();
+        }
+        List<byte[]> rows = new ArrayList<>(events.size());
+        for (Iterator<IdentifiedEvent> rest = events.iterator(); rest.hasNext(); ) {
+            IdentifiedEvent event = rest.next();
+            try {
+                rows.add(format.encode(reader.read(event.source().value()).columns()));
+            } catch (InvalidEventException e) {
+                rest.remove();
+                refused.add(event);
+                reasons.add("the event " + e.getMessage());
+            }
+        }
+        return rows;
+    }
+
+    private void insert(String token, List<byte[]> rows) throws InterruptedException {
+        InsertSettings settings = new InsertSettings().setDeduplicationToken(token);
+        SETTINGS.forEach(settings::serverSetting);
         try (InsertResponse response = client.insert(
-                        table, out -> write(batch, events, out), ClickHouseFormat.RowBinaryWithNamesAndTypes, settings)
+                        table, out -> write(rows, out), ClickHouseFormat.RowBinaryWithNamesAndTypes, settings)
                 .get()) {
-            LOG.debug("inserted {} rows as {}", events.size(), response.getQueryId());
+            LOG.debug("inserted {} rows as {}", rows.size(), response.getQueryId());
         } catch (ExecutionException e) {
             throw e.getCause() instanceof RuntimeException cause ? cause : new CompletionException(e.getCause());
         }
     }
 
-    private static void write(ClickHouseBatch batch, List<IdentifiedEvent> events, OutputStream out)
-            throws IOException {
+    private void write(List<byte[]> rows, OutputStream out) throws IOException {
         try (out) {
-            out.write(batch.header());
-            for (IdentifiedEvent event : events) {
-                out.write(event.columns());
+            out.write(header);
+            for (byte[] row : rows) {
+                out.write(row);
             }
         }
     }

@@ -20,12 +20,16 @@ import java.util.regex.Pattern;
 record ClickHouseSchema(RowBinary format, List<String> findings) {
 
     /**
-     * The least number of inserts that the table has to remember. Those of one checkpoint are repeated at most: a few for
-     * each subtask, some more where rows are refused, times the partitions that they go to.
+     * The least number of parts that the table has to remember. The inserts of one checkpoint are repeated at most: a few for
+     * each subtask, up to {@link ClickHouseCommitter#MAX_INSERTS} where rows are refused. Each makes a part for every
+     * partition that its rows belong to.
      */
-    private static final int MIN_DEDUPLICATION_WINDOW = 100;
+    private static final long WINDOW = 1_000;
 
-    private static final int SUGGESTED_DEDUPLICATION_WINDOW = 1000;
+    private static final long WINDOW_WITH_PARTITIONS = 10_000;
+
+    /** Replicated tables forget by time too. A savepoint holds inserted batches, and a job may be stopped for days. */
+    private static final long SECONDS = 7 * 24 * 3600;
 
     /**
      * Asks ClickHouse.
@@ -38,7 +42,7 @@ record ClickHouseSchema(RowBinary format, List<String> findings) {
         try (Client client = login.connect()) {
             Map<String, Object> names = names(login, table);
             List<GenericRecord> found = client.queryAll(
-                    "SELECT engine, engine_full FROM system.tables"
+                    "SELECT engine, engine_full, partition_key FROM system.tables"
                             + " WHERE database = {database:String} AND name = {table:String}",
                     names);
             if (found.isEmpty()) {
@@ -74,22 +78,34 @@ record ClickHouseSchema(RowBinary format, List<String> findings) {
                     + ": only a MergeTree recognises what is sent again after a failure");
             return;
         }
-        String setting = engine.startsWith("Replicated") || engine.startsWith("Shared")
-                ? "replicated_deduplication_window"
-                : "non_replicated_deduplication_window";
-        Matcher own = Pattern.compile("\\b" + (setting.startsWith("non") ? "" : "(?<!non_)") + setting + " = (\\d+)")
-                .matcher(table.getString("engine_full"));
-        long window = own.find()
+        long window = table.getString("partition_key").isEmpty() ? WINDOW : WINDOW_WITH_PARTITIONS;
+        if (engine.startsWith("Replicated") || engine.startsWith("Shared")) {
+            requireSetting(client, names, table, "replicated_deduplication_window", window, findings);
+            requireSetting(client, names, table, "replicated_deduplication_window_seconds", SECONDS, findings);
+        } else {
+            requireSetting(client, names, table, "non_replicated_deduplication_window", window, findings);
+        }
+    }
+
+    private static void requireSetting(
+            Client client,
+            Map<String, Object> names,
+            GenericRecord table,
+            String setting,
+            long atLeast,
+            List<String> findings) {
+        Matcher own = Pattern.compile("\\b" + setting + " = (\\d+)").matcher(table.getString("engine_full"));
+        long value = own.find()
                 ? Long.parseLong(own.group(1))
                 : client
                         .queryAll("SELECT value FROM system.merge_tree_settings WHERE name = '" + setting + "'")
                         .stream()
                         .mapToLong(row -> Long.parseLong(row.getString("value")))
                         .sum();
-        if (window < MIN_DEDUPLICATION_WINDOW) {
-            findings.add("table " + quoted(names) + " has " + setting + " = " + window
+        if (value < atLeast) {
+            findings.add("table " + quoted(names) + " has " + setting + " = " + value
                     + ": rows that are sent again after a failure would be stored twice. ALTER TABLE " + quoted(names)
-                    + " MODIFY SETTING " + setting + " = " + SUGGESTED_DEDUPLICATION_WINDOW);
+                    + " MODIFY SETTING " + setting + " = " + atLeast);
         }
     }
 

@@ -54,7 +54,7 @@ final class ClickHouseSink
 
     @Override
     public Committer<ClickHouseBatch> createCommitter(CommitterInitContext context) {
-        return new ClickHouseCommitter(login, stream.table().name());
+        return new ClickHouseCommitter(login, stream, format);
     }
 
     @Override

@@ -65,7 +65,10 @@ public final class IdentifiedEventSerializer extends ImmutableSerializer<Identif
         return new Snapshot();
     }
 
-    /** For Flink, which asks for one; with aligned checkpoints (flink-conf/config.yaml) no state holds events. */
+    /**
+     * For Flink, which asks for one; with aligned checkpoints (flink-conf/config.yaml) no state of its own holds events. The
+     * format is kept all the same, in the batches of {@link ClickHouseBatch}: it must not change.
+     */
     public static final class Snapshot extends SimpleTypeSerializerSnapshot<IdentifiedEvent> {
         /** For Flink. */
         public Snapshot() {

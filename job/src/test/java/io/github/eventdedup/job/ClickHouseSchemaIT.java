@@ -77,8 +77,16 @@ class ClickHouseSchemaIT {
         execute(finding.substring(finding.indexOf("ALTER TABLE")));
         assertThat(ClickHouseSchema.of(login, table).findings()).isEmpty();
 
-        execute("ALTER TABLE user_logins MODIFY SETTING non_replicated_deduplication_window = 99");
-        assertThat(theFinding(table)).contains("non_replicated_deduplication_window = 99");
+        execute("ALTER TABLE user_logins MODIFY SETTING non_replicated_deduplication_window = 999");
+        assertThat(theFinding(table)).contains("non_replicated_deduplication_window = 999");
+    }
+
+    @Test
+    void aTableWithPartitionsHasToRememberMore() {
+        execute("CREATE OR REPLACE TABLE parted (id UInt32) ENGINE = MergeTree PARTITION BY id ORDER BY ()"
+                + " SETTINGS non_replicated_deduplication_window = 1000");
+        assertThat(theFinding(new ClickHouseTable("parted", table.columns().subList(0, 1))))
+                .endsWith("MODIFY SETTING non_replicated_deduplication_window = 10000");
     }
 
     @Test

@@ -11,9 +11,12 @@ import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.job.JobMetrics.Counts;
 import io.github.eventdedup.servers.ClickHouseServer;
 import io.github.eventdedup.servers.KafkaServer;
+import java.io.IOException;
+import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Comparator;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -35,6 +38,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInfo;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /**
  * The whole job between a real Kafka and a real ClickHouse, whose table is the user's plain MergeTree. Every scenario ends with
@@ -44,6 +49,7 @@ class ClickHouseSinkIT {
 
     private static final Duration PATIENCE = Duration.ofMinutes(3);
     private static final int EPOCH = 1_762_955_631;
+    private static final int KEPT = 40;
     private static final ObjectMapper JSON = new ObjectMapper();
 
     @TempDir
@@ -95,12 +101,16 @@ class ClickHouseSinkIT {
                 logins.ttlSlack(),
                 null,
                 logins.table());
-        client.queryAll("DROP TABLE IF EXISTS user_logins SYNC");
-        client.queryAll(Files.readString(Fixtures.file("sql/clickhouse/001-user-logins.sql")));
+        createTable();
         Fixtures.createTopics(neighbours, stream);
         topics = new StreamTopics(kafka.bootstrapServers(), stream);
         Preflight.check(stream, neighbours);
         submit(new Configuration());
+    }
+
+    private static void createTable() throws IOException {
+        client.queryAll("DROP TABLE IF EXISTS user_logins SYNC");
+        client.queryAll(Files.readString(Fixtures.file("sql/clickhouse/001-user-logins.sql")));
     }
 
     private void submit(Configuration more) throws Exception {
@@ -198,6 +208,52 @@ class ClickHouseSinkIT {
         assertThat(metrics.restarts()).isZero();
     }
 
+    /** The table has the block before the view sees it: to try again in halves would store it twice. */
+    @Test
+    void whatAMaterializedViewRefusesFailsTheJobUntilItIsMended() throws Exception {
+        client.queryAll("CREATE OR REPLACE TABLE numbers_only (n UInt32) ENGINE = MergeTree ORDER BY n");
+        client.queryAll(
+                "CREATE MATERIALIZED VIEW numbers_of_users TO numbers_only AS SELECT toUInt32(username) AS n FROM"
+                        + " user_logins");
+        try {
+            sendLogins(1, 100);
+            await().atMost(PATIENCE).until(() -> metrics.restarts() > 0);
+        } finally {
+            client.queryAll("DROP VIEW numbers_of_users SYNC");
+        }
+
+        awaitRows(new Counts(100, 100, 0, 0, 0, 0));
+    }
+
+    /** What the checkpoint holds has the types of before; the job that is submitted anew knows those of now. */
+    @Test
+    void aTableThatIsAlteredUnderTheJobLosesNothing() throws Exception {
+        sendLogins(1, 100);
+        await().atMost(PATIENCE).until(() -> count() == 100);
+        client.queryAll("ALTER TABLE user_logins MODIFY COLUMN id UInt64");
+        client.queryAll("ALTER TABLE user_logins MODIFY COLUMN username LowCardinality(String)");
+        sendLogins(101, 100);
+        await().atMost(PATIENCE).until(() -> metrics.restarts() > 2);
+        assertThat(count()).isEqualTo(100);
+
+        flink.cancelJob(job).get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+        await().atMost(PATIENCE).until(() -> flink.getJobStatus(job).get() == JobStatus.CANCELED);
+        submit(Configuration.fromMap(Map.of("execution.state-recovery.path", newestCheckpoint())));
+        awaitRows(new Counts(200, 200, 0, 0, 0, 0));
+    }
+
+    private String newestCheckpoint() throws Exception {
+        Path checkpoints = directory.resolve("checkpoints").resolve(job.toString());
+        try (var found = Files.list(checkpoints)) {
+            return found.filter(path -> Files.exists(path.resolve("_metadata")))
+                    .max(Comparator.comparingInt(path ->
+                            Integer.parseInt(path.getFileName().toString().replace("chk-", ""))))
+                    .orElseThrow()
+                    .toUri()
+                    .toString();
+        }
+    }
+
     @Test
     void aTaskManagerThatDiesAgainAndAgainChangesNothing() throws Exception {
         long seed = System.nanoTime();
@@ -272,6 +328,74 @@ class ClickHouseSinkIT {
         }
 
         awaitRows(new Counts(3900, 1600, 2300, 0, 0, 0));
+    }
+
+    /** The batches of a savepoint that an earlier version has taken are inserted by this one. */
+    @ParameterizedTest
+    @MethodSource("keptStates")
+    void keptStateIsRestored(Path state) throws Exception {
+        beginKept(Integer.parseInt(state.getFileName().toString()));
+        restoreKept(state);
+    }
+
+    private static List<Path> keptStates() throws IOException {
+        try (var states = Files.list(Fixtures.file("job/src/test/resources/state-clickhouse"))) {
+            return states.map(Path::toAbsolutePath).sorted().toList();
+        }
+    }
+
+    /** Leaves a savepoint to keep, with the next number, in target/state-clickhouse. */
+    @Test
+    void stateOfTodayIsRestored() throws Exception {
+        beginKept(keptStates().size() + 1);
+        // No checkpoint before the savepoint: all rows are in its batches.
+        submit(Configuration.fromMap(
+                Map.of("execution.checkpointing.interval", "1h", "execution.checkpointing.min-pause", "1h")));
+        await().atMost(PATIENCE)
+                .untilAsserted(() -> assertThat(metrics.count("unique")).isEqualTo(KEPT));
+        assertThat(count()).isZero();
+        Path taken = Path.of(URI.create(
+                flink.stopWithSavepoint(job, directory.toUri().toString(), false, SavepointFormatType.CANONICAL)
+                        .get(PATIENCE.toSeconds(), TimeUnit.SECONDS)));
+        await().atMost(PATIENCE).until(() -> flink.getJobStatus(job).get() == JobStatus.FINISHED);
+        assertThat(rows()).isEqualTo(List.copyOf(expected.values()));
+
+        Path state = Fixtures.file("job/target/state-clickhouse").toAbsolutePath();
+        if (Files.exists(state)) {
+            Fixtures.delete(state);
+        }
+        Files.move(taken, state);
+        try (var files = Files.list(state)) {
+            assertThat(files)
+                    .as("Flink keeps what is small in the metadata itself")
+                    .hasSize(1);
+        }
+        createTable();
+        restoreKept(state);
+    }
+
+    /** A stream whose name, which is part of its state, and whose topic nobody else has. */
+    private void beginKept(int number) throws Exception {
+        stopJob();
+        StreamDefinition logins = Fixtures.userLogins();
+        Duration always = Duration.ofDays(100 * 365);
+        stream = new StreamDefinition(
+                "kept-logins-" + number, logins.fingerprint(), always, always, null, logins.table());
+        Fixtures.createTopics(neighbours, stream);
+        topics = new StreamTopics(kafka.bootstrapServers(), stream);
+        sendLogins(1, KEPT);
+        topics.awaitSent();
+    }
+
+    /** Into an empty table. */
+    private void restoreKept(Path state) throws Exception {
+        submit(Configuration.fromMap(
+                Map.of("execution.state-recovery.path", state.toUri().toString())));
+        awaitRows(new Counts(KEPT, KEPT, 0, 0, 0, 0));
+
+        sendLogins(1, KEPT);
+        sendLogins(1001, 10);
+        awaitRows(new Counts(2 * KEPT + 10, KEPT + 10, KEPT, 0, 0, 0));
     }
 
     @Test

@@ -168,6 +168,8 @@ final class Fixtures {
         Configuration configuration = Configuration.fromMap(Map.of(
                 "execution.checkpointing.interval",
                 "500ms",
+                "execution.checkpointing.externalized-checkpoint-retention",
+                "RETAIN_ON_CANCELLATION",
                 "pipeline.generic-types",
                 "false",
                 "pipeline.object-reuse",

@@ -30,7 +30,7 @@ public final class JobBenchmark {
 
     public static void main(String[] arguments) throws Exception {
         int events = arguments.length > 0 ? Integer.parseInt(arguments[0]) : 600_000;
-        String interval = arguments.length > 1 ? arguments[1] : "10s";
+        String interval = arguments.length > 1 ? arguments[1] : "2s";
         Path directory = Files.createTempDirectory("job-benchmark");
         try (Servers servers = Servers.start(directory)) {
             StreamDefinition stream = Fixtures.viewEvents();

@@ -117,6 +117,11 @@ final class Dedup implements Runnable {
                             description = "leave out ClickHouse, and the streams that are stored there")
                     boolean withoutClickHouse)
             throws IOException {
+        if (fresh && withoutClickHouse) {
+            // Their state would be gone too, and the next up would store their rows a second time.
+            throw new LocalException("--fresh would also forget what the streams that are left out with"
+                    + " --without-clickhouse have stored: give one of the two");
+        }
         Layout there = place.layout();
         Layout layout = new Layout(there.home(), there.data(), there.portOffset(), !withoutClickHouse);
         if (detach) {

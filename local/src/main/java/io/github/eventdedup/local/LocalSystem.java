@@ -215,7 +215,8 @@ final class LocalSystem {
             forRelay.addAll(
                     List.of("--stream", outboxes.values().iterator().next().toString()));
         }
-        return relay(layout, "relay-by-hand", forRelay).inheritIO();
+        return relay(layout, "relay-by-hand-" + ProcessHandle.current().pid(), forRelay)
+                .inheritIO();
     }
 
     private static ProcessBuilder relay(Layout layout, String name, List<String> arguments) {

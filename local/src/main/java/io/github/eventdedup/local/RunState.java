@@ -77,7 +77,7 @@ final class RunState {
     /** Enters this JVM as the supervisor of a system with those options; for whoever holds the lock. */
     synchronized void supervising(Options options) {
         try {
-            JSON.writeValue(optionsFile().toFile(), options);
+            writeWhole(optionsFile(), options);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
@@ -174,11 +174,16 @@ final class RunState {
     private void write(Map<String, Entry> entries) {
         try {
             Files.createDirectories(directory);
-            Path incomplete = directory.resolve("processes.json.incomplete");
-            JSON.writeValue(incomplete.toFile(), entries);
-            Files.move(incomplete, file(), StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+            writeWhole(file(), entries);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
+    }
+
+    /** All of it or nothing, whenever this JVM ends. */
+    private static void writeWhole(Path file, Object value) throws IOException {
+        Path incomplete = file.resolveSibling(file.getFileName() + ".incomplete");
+        JSON.writeValue(incomplete.toFile(), value);
+        Files.move(incomplete, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
     }
 }

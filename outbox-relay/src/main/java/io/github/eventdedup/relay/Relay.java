@@ -133,6 +133,9 @@ final class Relay implements AutoCloseable {
                     }
                 }
             } catch (NeighbourException e) {
+                // Also where Kafka is away: a session that listens and does not read fills the server's queue of
+                // notifications.
+                closeTable();
                 waitAfter(e.getMessage());
             } catch (SQLException e) {
                 closeTable();
