@@ -228,6 +228,16 @@ class DedupUpIT {
         assertThat(directory.resolve("my data")).doesNotExist();
     }
 
+    /** It would forget the streams that are left out as well, and the next `up` would store their rows twice. */
+    @Test
+    void refusesToForgetWhatItLeavesOut() throws Exception {
+        DedupCommand other = DedupCommand.in(directory.resolve("other"));
+        DedupCommand.Result result = other.call("up", "--fresh", "--without-clickhouse");
+
+        assertThat(result.status()).isEqualTo(1);
+        assertThat(result.output().strip().lines()).singleElement().asString().startsWith("--fresh would also forget");
+    }
+
     @Test
     void namesAPortThatIsTaken() throws Exception {
         DedupCommand other = DedupCommand.in(directory.resolve("other"));
