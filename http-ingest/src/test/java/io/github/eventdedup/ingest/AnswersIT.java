@@ -51,12 +51,10 @@ class AnswersIT {
         kafka.createTopic(STREAM, Map.of());
         kafka.createTopic("small", Map.of("max.message.bytes", "1000", "compression.type", "uncompressed"));
 
-        Path streams = Files.createDirectory(directory.resolve("streams"));
-        Path viewEvents = TestEvents.STREAMS.resolve("view-events.yaml");
-        Files.copy(viewEvents, streams.resolve("view-events.yaml"));
+        Path streams = TestEvents.streams(directory);
         Files.writeString(
                 streams.resolve("small.yaml"),
-                Files.readString(viewEvents).replace("stream: view-events", "stream: small"));
+                Files.readString(streams.resolve("view-events.yaml")).replace("stream: view-events", "stream: small"));
         ingest = HttpIngest.start(IngestSettings.from(Map.of(
                 "DEDUP_HTTP_PORT",
                 "0",

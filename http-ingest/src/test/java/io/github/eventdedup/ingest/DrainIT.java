@@ -87,7 +87,7 @@ class DrainIT {
                 .putAll(Map.of(
                         "DEDUP_HTTP_PORT", Integer.toString(port),
                         "DEDUP_KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrapServers(),
-                        "DEDUP_STREAMS_DIR", TestEvents.STREAMS.toString()));
+                        "DEDUP_STREAMS_DIR", TestEvents.streams(directory).toString()));
         builder.environment().putAll(settings);
         process = builder.redirectOutput(directory.resolve("out").toFile())
                 .redirectError(directory.resolve("err").toFile())
@@ -212,7 +212,7 @@ class DrainIT {
 
     @Test
     void saysWhatIsWrongWithAStream() throws Exception {
-        Path streams = Files.createDirectory(directory.resolve("streams"));
+        Path streams = Files.createDirectory(directory.resolve("bad"));
         Files.writeString(streams.resolve("bad.yaml"), "stream: bad\n");
         start(Map.of("DEDUP_STREAMS_DIR", streams.toString()));
         assertExit(1);

@@ -58,7 +58,7 @@ class KafkaOutageIT {
         Map<String, String> all = new HashMap<>(Map.of(
                 "DEDUP_HTTP_PORT", "0",
                 "DEDUP_KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrapServers(),
-                "DEDUP_STREAMS_DIR", TestEvents.STREAMS.toString(),
+                "DEDUP_STREAMS_DIR", TestEvents.streams(directory).toString(),
                 "DEDUP_DELIVERY_TIMEOUT", "2s",
                 "DEDUP_DRAIN_TIMEOUT", "1s"));
         all.putAll(settings);

@@ -6,6 +6,8 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.github.eventdedup.ingest.RawClient.Answer;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HexFormat;
 import java.util.Set;
@@ -17,8 +19,8 @@ final class TestEvents {
     static final String STREAM = "view-events";
     static final String PATH = "/api-fast/view-event";
 
-    /** The project's own. */
-    static final Path STREAMS = Path.of("..", "streams");
+    /** The project's own definition. */
+    private static final Path DEFINITION = Path.of("..", "streams", "view-events.yaml");
 
     static final String VECTOR = """
             {"userId":"u1","content_id":1810111,"event_name":"watch","event_datetime":"2025-05-01T00:00:00.004Z",\
@@ -29,6 +31,13 @@ final class TestEvents {
     private static final ObjectMapper MAPPER = new ObjectMapper();
 
     private TestEvents() {}
+
+    /** A directory of definitions that holds this stream's. */
+    static Path streams(Path parent) throws IOException {
+        Path streams = Files.createDirectory(parent.resolve("streams"));
+        Files.copy(DEFINITION, streams.resolve(DEFINITION.getFileName()));
+        return streams;
+    }
 
     /** An event like no other that is padded to about this many bytes. */
     static String event(String id, int bytes) {
