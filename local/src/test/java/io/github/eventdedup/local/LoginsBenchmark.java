@@ -10,7 +10,7 @@ import java.util.stream.Stream;
 
 /**
  * How fast rows that are there reach ClickHouse through relay, Kafka and Flink on the whole local system, and what a row costs
- * each process. Not a test: run it with {@code -Pbenchmark -Dbenchmark.args="ROWS ROWS …"}, a number for each round.
+ * each process. Not a test: run it with {@code -Plogins-benchmark -Dbenchmark.args="ROWS ROWS …"}, a number for each round.
  */
 public final class LoginsBenchmark {
 
