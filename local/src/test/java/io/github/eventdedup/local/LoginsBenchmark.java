@@ -1,5 +1,6 @@
 package io.github.eventdedup.local;
 
+import io.github.eventdedup.servers.FreshDirectory;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -28,6 +29,8 @@ public final class LoginsBenchmark {
                 stored += Integer.parseInt(rows);
                 measure(system, Integer.parseInt(rows), stored);
             }
+        } finally {
+            FreshDirectory.delete(directory);
         }
     }
 
