@@ -31,7 +31,9 @@ public final class EventReader {
     /** The longest event that is read, in bytes; a longer one is invalid. */
     public static final int MAX_EVENT_BYTES = 256 * 1024;
 
-    private static final int MAX_DEPTH = 1000;
+    /** The deepest that an event may nest objects and arrays; a deeper one is invalid. */
+    public static final int MAX_NESTING = 1000;
+
     private static final int MAX_NUMBER_CHARS = 1000;
     private static final int MAX_NAME_CHARS = 50_000;
 
@@ -49,17 +51,9 @@ public final class EventReader {
     /** Control characters, and halves of surrogate pairs, which a cut leaves. */
     private static final Pattern UNPRINTABLE = Pattern.compile("[\\p{Cc}\\p{Cs}]");
 
-    /** Interning field names would fill the JVM's string table with whatever names clients invent. */
-    private static final JsonFactory JSON = JsonFactory.builder()
-            .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
-            .disable(JsonFactory.Feature.FAIL_ON_SYMBOL_HASH_OVERFLOW)
-            .streamReadConstraints(StreamReadConstraints.builder()
-                    .maxNestingDepth(MAX_DEPTH)
-                    .maxNumberLength(MAX_NUMBER_CHARS)
-                    .maxNameLength(MAX_NAME_CHARS)
-                    .build())
-            .build();
-
+    private final int maxEventBytes;
+    private final int maxNesting;
+    private final JsonFactory json;
     private final FingerprintFunction fingerprintFunction;
     private final List<String> fingerprintFields;
     private final List<Column> columns;
@@ -71,11 +65,37 @@ public final class EventReader {
 
     /** A reader for events of this stream. */
     public EventReader(StreamDefinition stream) {
-        this(stream, stream.table().columns());
+        this(stream, MAX_EVENT_BYTES, MAX_NESTING);
+    }
+
+    /**
+     * A reader for events of this stream that is stricter than what is stored.
+     *
+     * @param maxEventBytes the longest event to take, at most {@link #MAX_EVENT_BYTES}
+     * @param maxNesting the levels of objects and arrays to take, at most {@link #MAX_NESTING}
+     */
+    public EventReader(StreamDefinition stream, int maxEventBytes, int maxNesting) {
+        this(stream, stream.table().columns(), maxEventBytes, maxNesting);
     }
 
     /** A reader for events of this stream, with the types that the database gives the columns. */
     public EventReader(StreamDefinition stream, List<Column> columns) {
+        this(stream, columns, MAX_EVENT_BYTES, MAX_NESTING);
+    }
+
+    private EventReader(StreamDefinition stream, List<Column> columns, int maxEventBytes, int maxNesting) {
+        this.maxEventBytes = maxEventBytes;
+        this.maxNesting = maxNesting;
+        json = JsonFactory.builder()
+                // Interning would fill the JVM's string table with whatever names clients invent.
+                .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
+                .disable(JsonFactory.Feature.FAIL_ON_SYMBOL_HASH_OVERFLOW)
+                .streamReadConstraints(StreamReadConstraints.builder()
+                        .maxNestingDepth(maxNesting)
+                        .maxNumberLength(MAX_NUMBER_CHARS)
+                        .maxNameLength(MAX_NAME_CHARS)
+                        .build())
+                .build();
         fingerprintFunction = new FingerprintFunction(stream.stream());
         fingerprintFields = stream.fingerprint();
         this.columns = List.copyOf(columns);
@@ -100,21 +120,21 @@ public final class EventReader {
     /**
      * Reads one event.
      *
-     * @param json the whole event as UTF-8; not kept and not changed
+     * @param event the whole event as UTF-8; not kept and not changed
      * @throws InvalidEventException where the bytes are not an event of this stream
      */
-    public Event read(byte[] json) throws InvalidEventException {
-        if (json.length > MAX_EVENT_BYTES) {
+    public Event read(byte[] event) throws InvalidEventException {
+        if (event.length > maxEventBytes) {
             throw new InvalidEventException(
-                    "is too large: " + json.length + " bytes, at most " + MAX_EVENT_BYTES + " are taken");
+                    "is too large: " + event.length + " bytes, at most " + maxEventBytes + " are taken");
         }
-        StorableText.check(json);
-        try (JsonParser parser = JSON.createParser(json)) {
+        StorableText.check(event);
+        try (JsonParser parser = json.createParser(event)) {
             return read(parser);
         } catch (JsonEOFException e) {
-            throw new InvalidEventException("is not JSON: it ends in the middle, after " + json.length + " bytes");
+            throw new InvalidEventException("is not JSON: it ends in the middle, after " + event.length + " bytes");
         } catch (StreamConstraintsException e) {
-            throw new InvalidEventException("nests deeper than " + MAX_DEPTH + " levels, or has a number of more than "
+            throw new InvalidEventException("nests deeper than " + maxNesting + " levels, or has a number of more than "
                     + MAX_NUMBER_CHARS + " digits or a field name of more than " + MAX_NAME_CHARS + " characters");
         } catch (JsonProcessingException e) {
             throw new InvalidEventException("is not JSON: " + excerpt(syntaxError(e), MAX_SYNTAX_ERROR_CHARS)

@@ -71,14 +71,14 @@ final class EventPublisher implements AutoCloseable {
                             // Batches can be half empty at worst, and each partition has one that is begun.
                             Map.entry(
                                     ProducerConfig.BUFFER_MEMORY_CONFIG,
-                                    2L * settings.maxInFlightBytes() + 256L * BATCH_BYTES),
+                                    2L * settings.limits().inFlightBytes() + 256L * BATCH_BYTES),
                             // Only after a topic was deleted, or where the two promises above do not hold.
                             Map.entry(ProducerConfig.MAX_BLOCK_MS_CONFIG, 500),
                             // A stream that rests for minutes must not make its next event wait for metadata.
                             Map.entry(ProducerConfig.METADATA_MAX_IDLE_CONFIG, Long.MAX_VALUE)),
                     new ByteArraySerializer(),
                     new ByteArraySerializer());
-            return new EventPublisher(producer, settings.maxInFlightBytes());
+            return new EventPublisher(producer, settings.limits().inFlightBytes());
         } catch (KafkaException e) {
             Throwable cause = e.getCause() == null ? e : e.getCause();
             throw new StartupException(

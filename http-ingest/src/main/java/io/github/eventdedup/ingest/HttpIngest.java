@@ -3,6 +3,7 @@ package io.github.eventdedup.ingest;
 import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.event.InvalidStreamDefinitionException;
 import io.github.eventdedup.event.StreamDefinition;
+import io.github.eventdedup.ingest.IngestSettings.Limits;
 import java.io.IOException;
 import java.lang.reflect.Proxy;
 import java.nio.file.Files;
@@ -86,7 +87,7 @@ public final class HttpIngest implements AutoCloseable {
      * @throws StartupException with what is wrong and what to do
      */
     static HttpIngest start(IngestSettings settings) throws StartupException {
-        Map<String, EventReader> readers = readers(settings.streamsDir());
+        Map<String, EventReader> readers = readers(settings);
         EventPublisher publisher = EventPublisher.connect(settings);
         KafkaWatch watch = new KafkaWatch(settings.kafkaBootstrapServers(), readers.keySet(), publisher);
         try {
@@ -105,12 +106,15 @@ public final class HttpIngest implements AutoCloseable {
         }
     }
 
-    private static Map<String, EventReader> readers(Path streamsDir) throws StartupException {
+    private static Map<String, EventReader> readers(IngestSettings settings) throws StartupException {
+        Path streamsDir = settings.streamsDir();
+        Limits limits = settings.limits();
         Map<String, EventReader> readers = new TreeMap<>();
         try {
             for (Path file : streamFiles(streamsDir)) {
                 StreamDefinition stream = StreamDefinition.read(file);
-                if (readers.put(stream.stream(), new EventReader(stream)) != null) {
+                if (readers.put(stream.stream(), new EventReader(stream, limits.eventBytes(), limits.nesting()))
+                        != null) {
                     throw new StartupException(
                             "two files in " + streamsDir + " define the stream '" + stream.stream() + "'; remove one");
                 }

@@ -259,8 +259,8 @@ final class IngestServer implements AutoCloseable {
     }
 
     private static void answer(Context context, Problem problem) {
-        if (problem.status() == HttpStatus.SERVICE_UNAVAILABLE_503) {
-            context.header("Retry-After", "1");
+        if (problem.retryAfterSeconds() > 0) {
+            context.header("Retry-After", Long.toString(problem.retryAfterSeconds()));
         }
         context.status(problem.status()).contentType(Problem.CONTENT_TYPE).result(problem.json());
     }

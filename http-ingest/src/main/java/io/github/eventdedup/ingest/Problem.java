@@ -17,23 +17,39 @@ final class Problem extends RuntimeException {
     private static final ObjectMapper MAPPER = new ObjectMapper();
 
     private final int status;
+    private final long retryAfterSeconds;
 
     /**
      * @param status the HTTP status
      * @param detail one sentence for the person who sent the request: what is wrong, and what to do
      */
     Problem(int status, String detail) {
+        this(status, detail, 0);
+    }
+
+    private Problem(int status, String detail, long retryAfterSeconds) {
         super(detail, null, false, false);
         this.status = status;
+        this.retryAfterSeconds = retryAfterSeconds;
     }
 
     /** Events cannot be taken right now; to send the same request again is right, and safe. */
     static Problem unavailable(String detail) {
-        return new Problem(HttpStatus.SERVICE_UNAVAILABLE_503, detail);
+        return new Problem(HttpStatus.SERVICE_UNAVAILABLE_503, detail, 1);
+    }
+
+    /** The client sends more requests than it may; after this many seconds it may again. */
+    static Problem tooManyRequests(String detail, long retryAfterSeconds) {
+        return new Problem(HttpStatus.TOO_MANY_REQUESTS_429, detail, retryAfterSeconds);
     }
 
     int status() {
         return status;
+    }
+
+    /** When to send the request again, for the header {@code Retry-After}; 0 where to do so is of no use. */
+    long retryAfterSeconds() {
+        return retryAfterSeconds;
     }
 
     byte[] json() {
