@@ -4,14 +4,15 @@ import io.github.eventdedup.event.Fingerprint;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Set;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicBoolean;
+import org.apache.kafka.clients.producer.Callback;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.Producer;
 import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.errors.RecordTooLargeException;
 import org.apache.kafka.common.errors.TimeoutException;
@@ -108,44 +109,68 @@ final class EventPublisher implements AutoCloseable {
     /**
      * Hands an event to Kafka.
      *
-     * @return completed once Kafka has acknowledged the event with acks=all, or failed with the {@link Problem} to
-     *     answer; completed on Kafka's own thread, which must not be held up
-     * @throws Problem 503 at once, where too much is in flight or the topic is not known yet
+     * @param outcome told once, on this thread or on Kafka's own, what became of the event
      */
-    CompletableFuture<Void> publish(String topic, Fingerprint fingerprint, byte[] event) {
+    void publish(String topic, Fingerprint fingerprint, byte[] event, Outcome outcome) {
         if (!preparedTopics.contains(topic)) {
-            throw Problem.unavailable("Kafka cannot be reached or has no topic '" + topic + "'; try again");
+            outcome.failed(Problem.unavailable("Kafka cannot be reached or has no topic '" + topic + "'; try again"));
+            return;
         }
         int bytes = event.length + RECORD_OVERHEAD_BYTES;
         if (!inFlight.tryAcquire(bytes)) {
-            throw Problem.unavailable("too many events are waiting for Kafka; try again");
+            outcome.failed(Problem.unavailable("too many events are waiting for Kafka; try again"));
+            return;
         }
-        CompletableFuture<Void> acknowledged = new CompletableFuture<>();
-        AtomicBoolean released = new AtomicBoolean();
-        Thread caller = Thread.currentThread();
+        Sending sending = new Sending(topic, bytes, outcome, Thread.currentThread());
         try {
-            var unused = producer.send(new ProducerRecord<>(topic, fingerprint.bytes(), event), (position, failure) -> {
-                if (released.compareAndSet(false, true)) {
-                    inFlight.release(bytes);
-                }
-                if (failure instanceof TimeoutException && Thread.currentThread() == caller) {
-                    // It is the caller who has waited: the topic was deleted. One is enough.
-                    preparedTopics.remove(topic);
-                }
-                if (failure == null) {
-                    acknowledged.complete(null);
-                } else {
-                    acknowledged.completeExceptionally(problem(topic, failure));
-                }
-            });
+            var unused = producer.send(new ProducerRecord<>(topic, fingerprint.bytes(), event), sending);
         } catch (KafkaException | IllegalStateException e) {
-            // Thrown, for instance, by a producer that is closed; the callback is not called then.
-            if (released.compareAndSet(false, true)) {
-                inFlight.release(bytes);
-            }
-            throw problem(topic, e);
+            // Thrown, for instance, by a producer that is closed; the callback is not always called then.
+            sending.onCompletion(null, e);
         }
-        return acknowledged;
+    }
+
+    /** What became of an event. Told on Kafka's own thread, as a rule, which must not be held up. */
+    interface Outcome {
+
+        /** Kafka has acknowledged the event with acks=all. */
+        void acknowledged(int partition, long offset);
+
+        /** Kafka has not acknowledged the event; it may have it all the same. */
+        void failed(Problem problem);
+    }
+
+    private final class Sending implements Callback {
+
+        private final String topic;
+        private final int bytes;
+        private final Outcome outcome;
+        private final Thread caller;
+        private final AtomicBoolean completed = new AtomicBoolean();
+
+        Sending(String topic, int bytes, Outcome outcome, Thread caller) {
+            this.topic = topic;
+            this.bytes = bytes;
+            this.outcome = outcome;
+            this.caller = caller;
+        }
+
+        @Override
+        public void onCompletion(RecordMetadata position, Exception failure) {
+            if (!completed.compareAndSet(false, true)) {
+                return;
+            }
+            inFlight.release(bytes);
+            if (failure == null) {
+                outcome.acknowledged(position.partition(), position.offset());
+                return;
+            }
+            if (failure instanceof TimeoutException && Thread.currentThread() == caller) {
+                // It is the caller who has waited: the topic was deleted. One is enough.
+                preparedTopics.remove(topic);
+            }
+            outcome.failed(problem(topic, failure));
+        }
     }
 
     private Problem problem(String topic, Exception failure) {

@@ -91,7 +91,11 @@ public final class HttpIngest implements AutoCloseable {
         EventPublisher publisher = EventPublisher.connect(settings);
         KafkaWatch watch = new KafkaWatch(settings.kafkaBootstrapServers(), readers.keySet(), publisher);
         try {
-            IngestServer server = new IngestServer(settings, readers, publisher, watch);
+            Map<String, EventsRequest.Stream> streams = new TreeMap<>();
+            readers.forEach((name, reader) -> streams.put(name, new EventsRequest.Stream(name, reader, publisher)));
+            Answers answers = new Answers();
+            EventsHandler events = new EventsHandler(streams, settings.limits(), answers);
+            IngestServer server = new IngestServer(settings, events, answers, watch);
             LOG.info(
                     "Listening on http://{}:{} for the streams {}; Kafka at {}",
                     settings.host(),

@@ -1,8 +1,5 @@
 package io.github.eventdedup.ingest;
 
-import io.github.eventdedup.event.EventReader;
-import io.github.eventdedup.event.Fingerprint;
-import io.github.eventdedup.event.InvalidEventException;
 import io.javalin.Javalin;
 import io.javalin.compression.CompressionStrategy;
 import io.javalin.config.JavalinConfig;
@@ -13,13 +10,7 @@ import io.javalin.router.EndpointNotFound;
 import io.javalin.util.JavalinException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
-import java.util.Locale;
-import java.util.Map;
-import java.util.TreeMap;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeoutException;
-import org.eclipse.jetty.http.HttpException;
 import org.eclipse.jetty.http.HttpStatus;
 import org.eclipse.jetty.server.HttpConfiguration;
 import org.eclipse.jetty.server.HttpConnectionFactory;
@@ -32,11 +23,6 @@ import org.slf4j.LoggerFactory;
 /** The routes and the web server. Thread-safe. */
 final class IngestServer implements AutoCloseable {
 
-    /** The path and the stream of the clients that were there before this service. */
-    private static final String LEGACY_PATH = "/api-fast/view-event";
-
-    private static final String LEGACY_STREAM = "view-events";
-
     private static final Logger LOG = LoggerFactory.getLogger(IngestServer.class);
 
     private static final String JSON = "application/json";
@@ -44,8 +30,8 @@ final class IngestServer implements AutoCloseable {
     /** A connection on which nothing happens for this long is closed, a half-sent request with it. */
     private static final Duration IDLE_TIMEOUT = Duration.ofSeconds(30);
 
-    private final Map<String, EventReader> readers;
-    private final EventPublisher publisher;
+    private final EventsHandler events;
+    private final Answers answers;
     private final KafkaWatch watch;
     private final QueuedThreadPool threads;
     private final Javalin javalin;
@@ -55,18 +41,16 @@ final class IngestServer implements AutoCloseable {
      */
     private static final Duration NOTICE = Duration.ofSeconds(1);
 
-    private volatile boolean draining;
-
     /**
      * Starts to listen.
      *
-     * @param readers one for each stream, by the stream's name
+     * @param events takes the requests that carry events
      * @throws StartupException where the port cannot be had
      */
-    IngestServer(IngestSettings settings, Map<String, EventReader> readers, EventPublisher publisher, KafkaWatch watch)
+    IngestServer(IngestSettings settings, EventsHandler events, Answers answers, KafkaWatch watch)
             throws StartupException {
-        this.readers = new TreeMap<>(readers);
-        this.publisher = publisher;
+        this.events = events;
+        this.answers = answers;
         this.watch = watch;
         // No request waits in a thread, neither for its client nor for Kafka, so more threads than this would only
         // take turns: eight were the fastest on two cores. One accepts connections, one selects.
@@ -105,32 +89,25 @@ final class IngestServer implements AutoCloseable {
         config.http.compressionStrategy = CompressionStrategy.NONE;
         config.jetty.threadPool = threads;
         config.jetty.modifyServer(server -> {
-            server.setErrorHandler(new ProblemErrorHandler());
+            server.setHandler(events);
+            server.setErrorHandler(new ProblemErrorHandler(answers));
             server.setStopTimeout(settings.drainTimeout().toMillis());
         });
-        config.jetty.modifyServletContextHandler(context -> context.setErrorHandler(new ProblemErrorHandler()));
+        config.jetty.modifyServletContextHandler(context -> context.setErrorHandler(new ProblemErrorHandler(answers)));
         config.jetty.addConnector((server, http) -> connector(server, http, settings));
 
-        config.routes.post(LEGACY_PATH, context -> ingest(context, LEGACY_STREAM, true));
-        config.routes.post(
-                "/v1/streams/{stream}/events", context -> ingest(context, context.pathParam("stream"), false));
         config.routes.get("/health/live", context -> answer(context, HttpStatus.OK_200, "{\"status\":\"live\"}"));
         config.routes.get("/health/ready", this::ready);
         // Without this Javalin would answer a HEAD with 200 in any case.
         config.routes.head("/health/ready", this::ready);
         config.routes.after(context -> {
-            if (draining) {
+            if (answers.draining()) {
                 context.header("Connection", "close");
             }
         });
         config.routes.exception(Exception.class, IngestServer::answerFailure);
         // Javalin has a handler of its own for these, which is no problem+json.
         config.routes.exception(HttpResponseException.class, IngestServer::answerFailure);
-        config.routes.error(
-                HttpStatus.REQUEST_TIMEOUT_408,
-                context -> answer(
-                        context,
-                        new Problem(HttpStatus.REQUEST_TIMEOUT_408, "the rest of the request did not arrive in time")));
         config.router.javaLangErrorHandler((response, error) -> {
             LOG.error("A request failed", error);
             response.setStatus(HttpStatus.INTERNAL_SERVER_ERROR_500);
@@ -149,79 +126,8 @@ final class IngestServer implements AutoCloseable {
         return connector;
     }
 
-    private void ingest(Context context, String stream, boolean contentTypeOptional) {
-        EventReader reader = readers.get(stream);
-        if (reader == null) {
-            throw new Problem(
-                    HttpStatus.NOT_FOUND_404,
-                    "there is no stream '" + stream + "'; there is " + String.join(", ", readers.keySet()));
-        }
-        checkContentType(context, contentTypeOptional);
-        context.future(() -> RequestBody.read(context.req(), EventReader.MAX_EVENT_BYTES)
-                .thenCompose(body -> publish(stream, reader, body))
-                .thenAccept(fingerprint -> answer(
-                        context,
-                        HttpStatus.ACCEPTED_202,
-                        "{\"status\":\"accepted\",\"fingerprint\":\"" + fingerprint + "\"}")));
-    }
-
-    private CompletableFuture<Fingerprint> publish(String stream, EventReader reader, byte[] body) {
-        Fingerprint fingerprint;
-        try {
-            fingerprint = reader.read(body).fingerprint();
-        } catch (InvalidEventException e) {
-            throw new Problem(HttpStatus.BAD_REQUEST_400, "the event " + e.getMessage());
-        }
-        // Kafka's thread must not write to a client, neither a 202 nor a 503: one that does not read its answers would
-        // hold
-        // up all. Completing "async" without doing anything moves both outcomes to a thread of ours.
-        return publisher
-                .publish(stream, fingerprint, body)
-                .whenCompleteAsync((acknowledged, failure) -> {}, this::onThreadOfOurs)
-                .thenApply(acknowledged -> fingerprint);
-    }
-
-    private void onThreadOfOurs(Runnable task) {
-        try {
-            threads.execute(task);
-        } catch (RejectedExecutionException e) {
-            LOG.debug("An answer came after the server had stopped", e);
-        }
-    }
-
-    private static void checkContentType(Context context, boolean optional) {
-        String contentType = context.req().getContentType();
-        boolean json = contentType == null ? optional : contentType.equals(JSON) || isJsonInUtf8(contentType);
-        if (!json) {
-            throw new Problem(
-                    HttpStatus.UNSUPPORTED_MEDIA_TYPE_415,
-                    (contentType == null ? "the content type is missing" : "the content type is not taken")
-                            + "; send one JSON object in UTF-8 as " + JSON);
-        }
-        String encoding = context.req().getHeader("Content-Encoding");
-        if (encoding != null && !encoding.equalsIgnoreCase("identity")) {
-            throw new Problem(
-                    HttpStatus.UNSUPPORTED_MEDIA_TYPE_415,
-                    "the content encoding is not taken; send the event as it is");
-        }
-    }
-
-    private static boolean isJsonInUtf8(String contentType) {
-        String[] parts = contentType.toLowerCase(Locale.ROOT).split(";", -1);
-        if (!parts[0].strip().equals(JSON)) {
-            return false;
-        }
-        for (int i = 1; i < parts.length; i++) {
-            String parameter = parts[i].replace("\"", "").strip();
-            if (parameter.startsWith("charset=") && !parameter.equals("charset=utf-8")) {
-                return false;
-            }
-        }
-        return true;
-    }
-
     private void ready(Context context) {
-        if (draining) {
+        if (answers.draining()) {
             throw Problem.unavailable("the service is stopping");
         }
         watch.obstacle().ifPresent(reason -> {
@@ -249,9 +155,6 @@ final class IngestServer implements AutoCloseable {
             answer(context, new Problem(HttpStatus.METHOD_NOT_ALLOWED_405, "the method here is " + allowed));
         } else if (failure instanceof HttpResponseException refused) {
             answer(context, new Problem(refused.getStatus(), refused.getMessage()));
-        } else if (failure instanceof HttpException refused) {
-            // Found out by the web server while it read the body, such as a chunk without a length.
-            answer(context, new Problem(refused.getCode(), "the request is broken: " + refused.getReason()));
         } else {
             LOG.error("A request failed", failure);
             answer(context, new Problem(HttpStatus.INTERNAL_SERVER_ERROR_500, "the service failed; its log says why"));
@@ -272,7 +175,7 @@ final class IngestServer implements AutoCloseable {
      * @return false where requests had to be cut off because the drain timeout was over
      */
     boolean drain() {
-        draining = true;
+        answers.drain();
         try {
             Thread.sleep(NOTICE.toMillis());
             // Not Javalin's own stop, which logs a stack trace when the time is over.

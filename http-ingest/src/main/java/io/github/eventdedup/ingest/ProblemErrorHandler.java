@@ -1,8 +1,6 @@
 package io.github.eventdedup.ingest;
 
-import java.nio.ByteBuffer;
 import org.eclipse.jetty.http.HttpException;
-import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.server.Request;
 import org.eclipse.jetty.server.Response;
 import org.eclipse.jetty.server.handler.ErrorHandler;
@@ -10,6 +8,12 @@ import org.eclipse.jetty.util.Callback;
 
 /** Answers what the web server itself refuses (a broken request line, headers too large): a problem, not an HTML page. */
 final class ProblemErrorHandler extends ErrorHandler {
+
+    private final Answers answers;
+
+    ProblemErrorHandler(Answers answers) {
+        this.answers = answers;
+    }
 
     @Override
     public boolean handle(Request request, Response response, Callback callback) {
@@ -24,9 +28,7 @@ final class ProblemErrorHandler extends ErrorHandler {
         } else if (request.getAttribute(ERROR_MESSAGE) instanceof String message && status < 500) {
             detail = message;
         }
-        response.setStatus(status);
-        response.getHeaders().put(HttpHeader.CONTENT_TYPE, Problem.CONTENT_TYPE);
-        response.write(true, ByteBuffer.wrap(new Problem(status, detail).json()), callback);
+        answers.problem(response, callback, new Problem(status, detail));
         return true;
     }
 }

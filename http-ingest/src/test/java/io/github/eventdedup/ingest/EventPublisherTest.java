@@ -33,23 +33,23 @@ class EventPublisherTest {
     @Test
     void keysTheUntouchedEventByItsFingerprint() {
         publisher.prepare(TOPIC);
-        CompletableFuture<Void> acknowledged = publisher.publish(TOPIC, FINGERPRINT, EVENT);
+        CompletableFuture<Long> acknowledged = publish(EVENT);
         ProducerRecord<byte[], byte[]> record = producer.history().get(0);
         assertThat(record.topic()).isEqualTo(TOPIC);
         assertThat(record.key()).isEqualTo(FINGERPRINT.bytes());
         assertThat(record.value()).isSameAs(EVENT);
         assertThat(acknowledged).isNotDone();
         producer.completeNext();
-        assertThat(acknowledged).isCompleted();
+        assertThat(acknowledged).isCompletedWithValue(0L);
         assertThat(publisher.freeBytes()).isEqualTo(2 * COST);
     }
 
     @Test
     void refusesWhatWouldExceedTheBoundAndTakesEventsAgainAfterAnyOutcome() {
         publisher.prepare(TOPIC);
-        CompletableFuture<Void> first = publisher.publish(TOPIC, FINGERPRINT, EVENT);
-        CompletableFuture<Void> second = publisher.publish(TOPIC, FINGERPRINT, EVENT);
-        assertProblem(assertThatThrownBy(() -> publisher.publish(TOPIC, FINGERPRINT, new byte[0])), 503);
+        CompletableFuture<Long> first = publish(EVENT);
+        CompletableFuture<Long> second = publish(EVENT);
+        assertProblem(assertThatThrownBy(publish(new byte[0])::join).cause(), 503);
         assertThat(producer.history()).hasSize(2);
 
         producer.completeNext();
@@ -61,7 +61,7 @@ class EventPublisherTest {
 
     @Test
     void refusesEventsForATopicThatKafkaHasNotDescribed() {
-        assertProblem(assertThatThrownBy(() -> publisher.publish(TOPIC, FINGERPRINT, EVENT)), 503);
+        assertProblem(assertThatThrownBy(publish(EVENT)::join).cause(), 503);
         assertThat(producer.history()).isEmpty();
         assertThat(publisher.freeBytes()).isEqualTo(2 * COST);
     }
@@ -70,16 +70,33 @@ class EventPublisherTest {
     void aProducerThatThrowsLeaksNothing() {
         publisher.prepare(TOPIC);
         producer.sendException = new IllegalStateException("closed");
-        assertProblem(assertThatThrownBy(() -> publisher.publish(TOPIC, FINGERPRINT, EVENT)), 503);
+        assertProblem(assertThatThrownBy(publish(EVENT)::join).cause(), 503);
         assertThat(publisher.freeBytes()).isEqualTo(2 * COST);
     }
 
     @Test
     void aRecordThatTheTopicRefusesAsTooLargeIsTheClientsToMend() {
         publisher.prepare(TOPIC);
-        CompletableFuture<Void> acknowledged = publisher.publish(TOPIC, FINGERPRINT, EVENT);
+        CompletableFuture<Long> acknowledged = publish(EVENT);
         producer.errorNext(new RecordTooLargeException());
         assertProblem(assertThatThrownBy(acknowledged::join).cause(), 413);
+    }
+
+    /** Completed with the record's offset. */
+    private CompletableFuture<Long> publish(byte[] event) {
+        CompletableFuture<Long> outcome = new CompletableFuture<>();
+        publisher.publish(TOPIC, FINGERPRINT, event, new EventPublisher.Outcome() {
+            @Override
+            public void acknowledged(int partition, long offset) {
+                assertThat(outcome.complete(offset)).isTrue();
+            }
+
+            @Override
+            public void failed(Problem problem) {
+                assertThat(outcome.completeExceptionally(problem)).isTrue();
+            }
+        });
+        return outcome;
     }
 
     private static void assertProblem(AbstractThrowableAssert<?, ? extends Throwable> failure, int status) {

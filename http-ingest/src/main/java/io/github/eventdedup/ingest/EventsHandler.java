@@ -1,0 +1,138 @@
+package io.github.eventdedup.ingest;
+
+import io.github.eventdedup.ingest.IngestSettings.Limits;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.Semaphore;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.eclipse.jetty.http.HttpHeader;
+import org.eclipse.jetty.http.HttpMethod;
+import org.eclipse.jetty.http.HttpStatus;
+import org.eclipse.jetty.server.Handler;
+import org.eclipse.jetty.server.Request;
+import org.eclipse.jetty.server.Response;
+import org.eclipse.jetty.util.Callback;
+
+/**
+ * Takes the requests that carry events, and hands all others on to Javalin. It works on the web server's own interface,
+ * because the servlets in between would cost as much again as everything that is done for an event. Thread-safe.
+ */
+final class EventsHandler extends Handler.Wrapper {
+
+    /** The path and the stream of the clients that were there before this service. */
+    private static final String LEGACY_PATH = "/api-fast/view-event";
+
+    private static final String LEGACY_STREAM = "view-events";
+
+    private static final Pattern PATH = Pattern.compile("/v1/streams/([^/]+)/events");
+
+    private static final String JSON = "application/json";
+    private static final String NDJSON = "application/x-ndjson";
+
+    private final Map<String, EventsRequest.Stream> streams;
+    private final Limits limits;
+    private final Answers answers;
+    /** What all requests together may hold of bodies that have not arrived in full, and of results. */
+    private final Semaphore arriving;
+
+    /** @param streams by name */
+    EventsHandler(Map<String, EventsRequest.Stream> streams, Limits limits, Answers answers) {
+        this.streams = new TreeMap<>(streams);
+        this.limits = limits;
+        this.answers = answers;
+        arriving = new Semaphore(limits.inFlightBytes());
+    }
+
+    /** The bytes that could still arrive. */
+    int freeBytes() {
+        return arriving.availablePermits();
+    }
+
+    @Override
+    public boolean handle(Request request, Response response, Callback callback) throws Exception {
+        String path = withoutTrailingSlash(Request.getPathInContext(request));
+        boolean legacy = path.equals(LEGACY_PATH);
+        String stream = legacy ? LEGACY_STREAM : streamIn(path);
+        if (stream == null) {
+            return super.handle(request, response, callback);
+        }
+        try {
+            take(stream, legacy, request, response, callback);
+        } catch (Problem problem) {
+            answers.problem(response, callback, problem);
+        }
+        return true;
+    }
+
+    private static String withoutTrailingSlash(String path) {
+        return path.length() > 1 && path.endsWith("/") ? path.substring(0, path.length() - 1) : path;
+    }
+
+    private static String streamIn(String path) {
+        Matcher matcher = PATH.matcher(path);
+        return matcher.matches() ? matcher.group(1) : null;
+    }
+
+    private void take(String name, boolean legacy, Request request, Response response, Callback callback) {
+        if (!HttpMethod.POST.is(request.getMethod())) {
+            response.getHeaders().put(HttpHeader.ALLOW, HttpMethod.POST.asString());
+            throw new Problem(HttpStatus.METHOD_NOT_ALLOWED_405, "the method here is POST");
+        }
+        EventsRequest.Stream stream = streams.get(name);
+        if (stream == null) {
+            throw new Problem(
+                    HttpStatus.NOT_FOUND_404,
+                    "there is no stream '" + name + "'; there is " + String.join(", ", streams.keySet()));
+        }
+        boolean lines = isNdjson(request, legacy);
+        checkEncoding(request);
+        if (legacy && request.getLength() > limits.eventBytes()) {
+            throw EventsRequest.eventTooLarge(limits);
+        }
+        if (request.getLength() > limits.bodyBytes()) {
+            throw EventsRequest.bodyTooLarge(limits);
+        }
+        new EventsRequest(stream, limits, arriving, answers, lines, !legacy, request, response, callback).read();
+    }
+
+    /** Whether the body is NDJSON. On the path of the first clients, who may not say what they send, it is JSON. */
+    private static boolean isNdjson(Request request, boolean legacy) {
+        String contentType = request.getHeaders().get(HttpHeader.CONTENT_TYPE);
+        if (JSON.equals(contentType) || (contentType == null && legacy)) {
+            return false;
+        }
+        String mediaType = contentType == null ? "" : inUtf8(contentType);
+        if (mediaType.equals(JSON) || (mediaType.equals(NDJSON) && !legacy)) {
+            return mediaType.equals(NDJSON);
+        }
+        throw new Problem(
+                HttpStatus.UNSUPPORTED_MEDIA_TYPE_415,
+                (contentType == null ? "the content type is missing" : "the content type is not taken") + "; send "
+                        + (legacy
+                                ? "one JSON object in UTF-8 as " + JSON
+                                : "JSON in UTF-8 as " + JSON + ", or a JSON object a line as " + NDJSON));
+    }
+
+    /** The media type alone, or nothing where another charset is declared. */
+    private static String inUtf8(String contentType) {
+        String[] parts = contentType.toLowerCase(Locale.ROOT).split(";", -1);
+        for (int i = 1; i < parts.length; i++) {
+            String parameter = parts[i].replace("\"", "").strip();
+            if (parameter.startsWith("charset=") && !parameter.equals("charset=utf-8")) {
+                return "";
+            }
+        }
+        return parts[0].strip();
+    }
+
+    private static void checkEncoding(Request request) {
+        String encoding = request.getHeaders().get(HttpHeader.CONTENT_ENCODING);
+        if (encoding != null && !encoding.equalsIgnoreCase("gzip") && !encoding.equalsIgnoreCase("identity")) {
+            throw new Problem(
+                    HttpStatus.UNSUPPORTED_MEDIA_TYPE_415,
+                    "the content encoding is not taken; send the events as they are, or with gzip");
+        }
+    }
+}

@@ -1,0 +1,352 @@
+package io.github.eventdedup.ingest;
+
+import com.fasterxml.jackson.core.JsonGenerator;
+import io.github.eventdedup.event.EventReader;
+import io.github.eventdedup.event.Fingerprint;
+import io.github.eventdedup.event.InvalidEventException;
+import io.github.eventdedup.ingest.EventSplitter.Framing;
+import io.github.eventdedup.ingest.IngestSettings.Limits;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.eclipse.jetty.http.HttpException;
+import org.eclipse.jetty.http.HttpHeader;
+import org.eclipse.jetty.http.HttpStatus;
+import org.eclipse.jetty.io.Content;
+import org.eclipse.jetty.server.Request;
+import org.eclipse.jetty.server.Response;
+import org.eclipse.jetty.util.Callback;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * One request with events: hands each to Kafka as soon as it has arrived, and answers once Kafka has acknowledged all.
+ * No thread waits, neither for the client nor for Kafka.
+ *
+ * <p>The body is read by one thread at a time; outcomes come from Kafka's.
+ */
+final class EventsRequest implements EventSplitter.Sink {
+
+    private static final Logger LOG = LoggerFactory.getLogger(EventsRequest.class);
+
+    /** What the result of an event takes until the batch is answered: the object, and its line in the answer. */
+    private static final int RESULT_BYTES = 512;
+
+    private static final int ACCEPTED_ANSWER_BYTES = 256;
+
+    private final Stream stream;
+    private final Limits limits;
+    private final Semaphore arriving;
+    private final Answers answers;
+    private final Request request;
+    private final Response response;
+    private final Callback callback;
+    private final boolean batchesTaken;
+
+    private final GzipBody gzip;
+    private EventSplitter splitter;
+    private boolean batch;
+    private long bodyBytes;
+    private int reserved;
+
+    private final List<Result> results = new ArrayList<>(1);
+    /** One for each event without an outcome, and one for the body as long as it arrives. */
+    private final AtomicInteger pending = new AtomicInteger(1);
+
+    /** The streams' own parts that all requests share. */
+    record Stream(String name, EventReader reader, EventPublisher publisher) {}
+
+    /**
+     * @param arriving what all requests together may hold of bodies and results
+     * @param lines whether the body is NDJSON; otherwise it is JSON
+     * @param batchesTaken whether an array is a batch; otherwise it is an event that is wrong
+     * @param callback completed when the request has been answered
+     */
+    EventsRequest(
+            Stream stream,
+            Limits limits,
+            Semaphore arriving,
+            Answers answers,
+            boolean lines,
+            boolean batchesTaken,
+            Request request,
+            Response response,
+            Callback callback) {
+        this.stream = stream;
+        this.limits = limits;
+        this.arriving = arriving;
+        this.answers = answers;
+        this.batchesTaken = batchesTaken;
+        this.request = request;
+        this.response = response;
+        this.callback = Callback.from(callback, this::release);
+        gzip = request.getHeaders().contains(HttpHeader.CONTENT_ENCODING, "gzip") ? new GzipBody(this::take) : null;
+        if (lines) {
+            frame(Framing.LINES);
+        }
+    }
+
+    /** Reads what has arrived, and comes back for the rest when it does. */
+    void read() {
+        try {
+            boolean last = false;
+            while (!last) {
+                Content.Chunk chunk = request.read();
+                if (chunk == null) {
+                    request.demand(this::read);
+                    return;
+                }
+                if (Content.Chunk.isFailure(chunk)) {
+                    throw chunk.getFailure();
+                }
+                last = chunk.isLast();
+                try {
+                    if (gzip == null) {
+                        take(chunk.getByteBuffer());
+                    } else {
+                        gzip.add(chunk.getByteBuffer());
+                    }
+                } finally {
+                    chunk.release();
+                }
+            }
+            end();
+        } catch (Throwable failure) {
+            // The body is never said to have ended, so no outcome of an event can answer a second time.
+            fail(failure);
+        }
+    }
+
+    private void take(ByteBuffer bytes) {
+        bodyBytes += bytes.remaining();
+        if (bodyBytes > limits.bodyBytes()) {
+            throw bodyTooLarge(limits);
+        }
+        if (splitter == null) {
+            while (bytes.hasRemaining() && EventSplitter.isSpace(bytes.get(bytes.position()))) {
+                bytes.get();
+            }
+            if (!bytes.hasRemaining()) {
+                return;
+            }
+            boolean array = bytes.get(bytes.position()) == '[';
+            frame(array && batchesTaken ? Framing.ARRAY : Framing.SINGLE);
+        }
+        splitter.add(bytes);
+        reserve(splitter.bufferBytes() + resultBytes());
+    }
+
+    private void frame(Framing framing) {
+        splitter = new EventSplitter(framing, limits.eventBytes(), this);
+        batch = framing != Framing.SINGLE;
+    }
+
+    /** Counts what is held against what all requests together may hold. */
+    private void reserve(int held) {
+        if (held > reserved && !arriving.tryAcquire(held - reserved)) {
+            throw Problem.unavailable("too much is arriving at once; try again");
+        }
+        if (held < reserved) {
+            arriving.release(reserved - held);
+        }
+        reserved = held;
+    }
+
+    private int resultBytes() {
+        return batch ? results.size() * RESULT_BYTES : 0;
+    }
+
+    private void release() {
+        arriving.release(reserved);
+        if (gzip != null) {
+            gzip.close();
+        }
+    }
+
+    static Problem bodyTooLarge(Limits limits) {
+        return new Problem(
+                HttpStatus.PAYLOAD_TOO_LARGE_413,
+                "the body is too large; at most " + limits.bodyBytes() + " bytes are taken, also after decompression");
+    }
+
+    static Problem eventTooLarge(Limits limits) {
+        return new Problem(
+                HttpStatus.PAYLOAD_TOO_LARGE_413,
+                "the event is too large; at most " + limits.eventBytes() + " bytes are taken");
+    }
+
+    @Override
+    public void event(byte[] json) {
+        Result result = add();
+        Fingerprint fingerprint;
+        try {
+            fingerprint = stream.reader().read(json).fingerprint();
+        } catch (InvalidEventException e) {
+            result.problem = new Problem(HttpStatus.BAD_REQUEST_400, "the event " + e.getMessage());
+            return;
+        }
+        result.fingerprint = fingerprint;
+        pending.incrementAndGet();
+        stream.publisher().publish(stream.name(), fingerprint, json, result);
+    }
+
+    @Override
+    public void noEvent(String reason) {
+        add().problem = new Problem(HttpStatus.BAD_REQUEST_400, reason);
+    }
+
+    @Override
+    public void tooLarge() {
+        Problem problem = eventTooLarge(limits);
+        if (!batch) {
+            throw problem;
+        }
+        add().problem = problem;
+    }
+
+    private Result add() {
+        if (results.size() == limits.batchEvents()) {
+            throw new Problem(
+                    HttpStatus.PAYLOAD_TOO_LARGE_413,
+                    "the batch is too large; at most " + limits.batchEvents()
+                            + " events are taken, and those may have been accepted. Send it again in parts");
+        }
+        Result result = new Result();
+        results.add(result);
+        return result;
+    }
+
+    private void end() {
+        if (gzip != null && !gzip.isComplete()) {
+            throw new Problem(HttpStatus.BAD_REQUEST_400, "the compressed body is cut short");
+        }
+        if (splitter == null) {
+            frame(Framing.SINGLE);
+        }
+        splitter.end();
+        // Kafka may take its time; what arrived is no longer needed.
+        splitter = null;
+        reserve(resultBytes());
+        if (results.isEmpty()) {
+            throw new Problem(HttpStatus.BAD_REQUEST_400, "the batch is empty; send one event or more");
+        }
+        complete();
+    }
+
+    private void complete() {
+        if (pending.decrementAndGet() > 0) {
+            return;
+        }
+        if (batch) {
+            answerBatch();
+        } else if (results.get(0).problem != null) {
+            answers.problem(response, callback, results.get(0).problem);
+        } else {
+            answers.json(response, callback, HttpStatus.ACCEPTED_202, ACCEPTED_ANSWER_BYTES, json -> {
+                json.writeStartObject();
+                results.get(0).writeTo(json);
+                json.writeEndObject();
+            });
+        }
+    }
+
+    private void answerBatch() {
+        int accepted = 0;
+        Problem toRetry = null;
+        for (Result result : results) {
+            if (result.problem == null) {
+                accepted++;
+            } else if (result.problem.retryAfterSeconds() > 0) {
+                toRetry = result.problem;
+            }
+        }
+        if (accepted == 0 && toRetry != null) {
+            answers.problem(response, callback, toRetry);
+            return;
+        }
+        int status = accepted == results.size()
+                ? HttpStatus.ACCEPTED_202
+                : accepted > 0 ? HttpStatus.MULTI_STATUS_207 : HttpStatus.BAD_REQUEST_400;
+        if (toRetry != null) {
+            response.getHeaders().put(HttpHeader.RETRY_AFTER, toRetry.retryAfterSeconds());
+        }
+        int acceptedCount = accepted;
+        answers.json(response, callback, status, results.size() * ACCEPTED_ANSWER_BYTES, json -> {
+            json.writeStartObject();
+            json.writeNumberField("accepted", acceptedCount);
+            json.writeNumberField("rejected", results.size() - acceptedCount);
+            json.writeArrayFieldStart("results");
+            for (int i = 0; i < results.size(); i++) {
+                json.writeStartObject();
+                json.writeNumberField("index", i);
+                results.get(i).writeTo(json);
+                json.writeEndObject();
+            }
+            json.writeEndArray();
+            json.writeEndObject();
+        });
+    }
+
+    private void fail(Throwable failure) {
+        Problem problem;
+        if (failure instanceof Problem known) {
+            problem = known;
+        } else if (failure instanceof HttpException refused) {
+            // Found out by the web server while it read the body, such as a chunk without a length.
+            problem = new Problem(refused.getCode(), "the request is broken: " + refused.getReason());
+        } else if (failure instanceof TimeoutException) {
+            problem = new Problem(HttpStatus.REQUEST_TIMEOUT_408, "the rest of the request did not arrive in time");
+        } else if (failure instanceof IOException) {
+            // The client has gone away.
+            LOG.debug("A request did not arrive in full", failure);
+            callback.failed(failure);
+            return;
+        } else {
+            LOG.error("A request failed", failure);
+            problem = new Problem(HttpStatus.INTERNAL_SERVER_ERROR_500, "the service failed; its log says why");
+        }
+        answers.problem(response, callback, problem);
+    }
+
+    /** What became of one event. */
+    private final class Result implements EventPublisher.Outcome {
+
+        private Fingerprint fingerprint;
+        private int partition;
+        private long offset;
+        private Problem problem;
+
+        @Override
+        public void acknowledged(int acknowledgedPartition, long acknowledgedOffset) {
+            partition = acknowledgedPartition;
+            offset = acknowledgedOffset;
+            complete();
+        }
+
+        @Override
+        public void failed(Problem reason) {
+            problem = reason;
+            complete();
+        }
+
+        void writeTo(JsonGenerator json) throws IOException {
+            if (problem == null) {
+                json.writeStringField("status", "accepted");
+                json.writeStringField("fingerprint", fingerprint.toString());
+                json.writeStringField("topic", stream.name());
+                json.writeNumberField("partition", partition);
+                json.writeNumberField("offset", offset);
+            } else {
+                json.writeStringField("status", "rejected");
+                json.writeStringField("error", problem.getMessage());
+                if (problem.retryAfterSeconds() > 0) {
+                    json.writeBooleanField("retry", true);
+                }
+            }
+        }
+    }
+}
