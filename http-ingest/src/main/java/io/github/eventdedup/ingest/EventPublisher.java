@@ -183,6 +183,11 @@ final class EventPublisher implements AutoCloseable {
         return Problem.unavailable("Kafka did not acknowledge the event in time; try again");
     }
 
+    /** What the events are handed to, for its metrics. */
+    Producer<byte[], byte[]> producer() {
+        return producer;
+    }
+
     /** The bytes that could still be put in flight. */
     int freeBytes() {
         return inFlight.availablePermits();

@@ -5,6 +5,7 @@ import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.event.Fingerprint;
 import io.github.eventdedup.event.InvalidEventException;
 import io.github.eventdedup.ingest.EventSplitter.Framing;
+import io.github.eventdedup.ingest.IngestMetrics.Rejection;
 import io.github.eventdedup.ingest.IngestSettings.Limits;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -20,6 +21,7 @@ import org.eclipse.jetty.io.Content;
 import org.eclipse.jetty.server.Request;
 import org.eclipse.jetty.server.Response;
 import org.eclipse.jetty.util.Callback;
+import org.eclipse.jetty.util.NanoTime;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -58,7 +60,7 @@ final class EventsRequest implements EventSplitter.Sink {
     private final AtomicInteger pending = new AtomicInteger(1);
 
     /** The streams' own parts that all requests share. */
-    record Stream(String name, EventReader reader, EventPublisher publisher) {}
+    record Stream(String name, EventReader reader, EventPublisher publisher, IngestMetrics.OfStream metrics) {}
 
     /**
      * @param arriving what all requests together may hold of bodies and results
@@ -186,26 +188,28 @@ final class EventsRequest implements EventSplitter.Sink {
         try {
             fingerprint = stream.reader().read(json).fingerprint();
         } catch (InvalidEventException e) {
-            result.problem = new Problem(HttpStatus.BAD_REQUEST_400, "the event " + e.getMessage());
+            result.reject(Rejection.INVALID, new Problem(HttpStatus.BAD_REQUEST_400, "the event " + e.getMessage()));
             return;
         }
         result.fingerprint = fingerprint;
+        result.bytes = json.length;
+        result.sent = NanoTime.now();
         pending.incrementAndGet();
         stream.publisher().publish(stream.name(), fingerprint, json, result);
     }
 
     @Override
     public void noEvent(String reason) {
-        add().problem = new Problem(HttpStatus.BAD_REQUEST_400, reason);
+        add().reject(Rejection.INVALID, new Problem(HttpStatus.BAD_REQUEST_400, reason));
     }
 
     @Override
     public void tooLarge() {
         Problem problem = eventTooLarge(limits);
+        add().reject(Rejection.TOO_LARGE, problem);
         if (!batch) {
             throw problem;
         }
-        add().problem = problem;
     }
 
     private Result add() {
@@ -316,6 +320,8 @@ final class EventsRequest implements EventSplitter.Sink {
     private final class Result implements EventPublisher.Outcome {
 
         private Fingerprint fingerprint;
+        private int bytes;
+        private long sent;
         private int partition;
         private long offset;
         private Problem problem;
@@ -324,13 +330,20 @@ final class EventsRequest implements EventSplitter.Sink {
         public void acknowledged(int acknowledgedPartition, long acknowledgedOffset) {
             partition = acknowledgedPartition;
             offset = acknowledgedOffset;
+            stream.metrics().accepted(bytes, NanoTime.since(sent));
             complete();
         }
 
         @Override
         public void failed(Problem reason) {
-            problem = reason;
+            boolean tooLarge = reason.status() == HttpStatus.PAYLOAD_TOO_LARGE_413;
+            reject(tooLarge ? Rejection.TOO_LARGE : Rejection.UNAVAILABLE, reason);
             complete();
+        }
+
+        void reject(Rejection rejection, Problem reason) {
+            problem = reason;
+            stream.metrics().rejected(rejection);
         }
 
         void writeTo(JsonGenerator json) throws IOException {

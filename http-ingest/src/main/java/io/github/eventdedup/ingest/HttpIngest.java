@@ -25,12 +25,19 @@ public final class HttpIngest implements AutoCloseable {
 
     private final IngestSettings settings;
     private final EventPublisher publisher;
+    private final IngestMetrics metrics;
     private final KafkaWatch watch;
     private final IngestServer server;
 
-    private HttpIngest(IngestSettings settings, EventPublisher publisher, KafkaWatch watch, IngestServer server) {
+    private HttpIngest(
+            IngestSettings settings,
+            EventPublisher publisher,
+            IngestMetrics metrics,
+            KafkaWatch watch,
+            IngestServer server) {
         this.settings = settings;
         this.publisher = publisher;
+        this.metrics = metrics;
         this.watch = watch;
         this.server = server;
     }
@@ -89,22 +96,28 @@ public final class HttpIngest implements AutoCloseable {
     static HttpIngest start(IngestSettings settings) throws StartupException {
         Map<String, EventReader> readers = readers(settings);
         EventPublisher publisher = EventPublisher.connect(settings);
+        IngestMetrics metrics = new IngestMetrics(publisher.producer());
         KafkaWatch watch = new KafkaWatch(settings.kafkaBootstrapServers(), readers.keySet(), publisher);
         try {
             Map<String, EventsRequest.Stream> streams = new TreeMap<>();
-            readers.forEach((name, reader) -> streams.put(name, new EventsRequest.Stream(name, reader, publisher)));
+            readers.forEach((name, reader) ->
+                    streams.put(name, new EventsRequest.Stream(name, reader, publisher, metrics.ofStream(name))));
             Answers answers = new Answers();
             EventsHandler events = new EventsHandler(streams, settings.limits(), answers);
-            IngestServer server = new IngestServer(settings, events, answers, watch);
+            int bound = settings.limits().inFlightBytes();
+            metrics.inFlight("kafka", bound, publisher::freeBytes);
+            metrics.inFlight("arriving", bound, events::freeBytes);
+            IngestServer server = new IngestServer(settings, events, answers, watch, metrics);
             LOG.info(
                     "Listening on http://{}:{} for the streams {}; Kafka at {}",
                     settings.host(),
                     server.port(),
                     String.join(", ", readers.keySet()),
                     settings.kafkaBootstrapServers());
-            return new HttpIngest(settings, publisher, watch, server);
+            return new HttpIngest(settings, publisher, metrics, watch, server);
         } catch (StartupException e) {
             watch.close();
+            metrics.close();
             publisher.close();
             throw e;
         }
@@ -162,6 +175,7 @@ public final class HttpIngest implements AutoCloseable {
                 settings.drainTimeout().toSeconds());
         boolean drained = server.drain();
         watch.close();
+        metrics.close();
         // Every answer has been given, so nothing is in flight; what was cut off may still reach Kafka.
         publisher.close(settings.deliveryTimeout());
         LOG.info("Stopped");

@@ -33,6 +33,7 @@ final class IngestServer implements AutoCloseable {
     private final EventsHandler events;
     private final Answers answers;
     private final KafkaWatch watch;
+    private final IngestMetrics metrics;
     private final QueuedThreadPool threads;
     private final Javalin javalin;
     /**
@@ -47,11 +48,13 @@ final class IngestServer implements AutoCloseable {
      * @param events takes the requests that carry events
      * @throws StartupException where the port cannot be had
      */
-    IngestServer(IngestSettings settings, EventsHandler events, Answers answers, KafkaWatch watch)
+    IngestServer(
+            IngestSettings settings, EventsHandler events, Answers answers, KafkaWatch watch, IngestMetrics metrics)
             throws StartupException {
         this.events = events;
         this.answers = answers;
         this.watch = watch;
+        this.metrics = metrics;
         // No request waits in a thread, neither for its client nor for Kafka, so more threads than this would only
         // take turns: eight were the fastest on two cores. One accepts connections, one selects.
         threads = new QueuedThreadPool(Math.max(8, 4 * Runtime.getRuntime().availableProcessors()));
@@ -59,6 +62,11 @@ final class IngestServer implements AutoCloseable {
         javalin = Javalin.create(config -> configure(config, settings));
         try {
             javalin.start();
+            metrics.connections(() -> javalin.jettyServer()
+                    .server()
+                    .getConnectors()[0]
+                    .getConnectedEndPoints()
+                    .size());
         } catch (JavalinException e) {
             throw new StartupException("cannot listen on " + settings.host() + " port " + settings.port()
                     + "; stop what uses the port, or choose another with DEDUP_HTTP_PORT (" + rootMessage(e) + ")");
@@ -90,6 +98,7 @@ final class IngestServer implements AutoCloseable {
         config.jetty.threadPool = threads;
         config.jetty.modifyServer(server -> {
             server.setHandler(events);
+            server.setRequestLog(new AccessLog(metrics, settings.accessLog()));
             server.setErrorHandler(new ProblemErrorHandler(answers));
             server.setStopTimeout(settings.drainTimeout().toMillis());
         });
@@ -98,6 +107,9 @@ final class IngestServer implements AutoCloseable {
 
         config.routes.get("/health/live", context -> answer(context, HttpStatus.OK_200, "{\"status\":\"live\"}"));
         config.routes.get("/health/ready", this::ready);
+        config.routes.get(
+                "/metrics",
+                context -> context.contentType(IngestMetrics.CONTENT_TYPE).result(metrics.scrape()));
         // Without this Javalin would answer a HEAD with 200 in any case.
         config.routes.head("/health/ready", this::ready);
         config.routes.after(context -> {

@@ -71,7 +71,7 @@ final class TestEvents {
         return json.path("detail").asText();
     }
 
-    private static JsonNode json(Answer answer) {
+    static JsonNode json(Answer answer) {
         try {
             return MAPPER.readTree(answer.body());
         } catch (JsonProcessingException e) {
