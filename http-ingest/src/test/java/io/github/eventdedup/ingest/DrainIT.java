@@ -128,6 +128,39 @@ class DrainIT {
     }
 
     @Test
+    void hasInTheTopicWhateverItAcceptedBeforeItWasKilled() throws Exception {
+        startAndAwaitReady(Map.of());
+        Load load = new Load(port, 8);
+        try (load) {
+            await().until(() -> load.count(202) > 500);
+            process.destroyForcibly().waitFor();
+            load.join();
+        }
+        List<String> accepted = load.outcomes().stream()
+                .filter(outcome -> outcome.answer() != null)
+                .map(outcome -> fingerprint(outcome.answer()))
+                .toList();
+        assertThat(accepted).hasSizeGreaterThan(500);
+        assertThat(fingerprints(kafka)).containsAll(accepted);
+    }
+
+    @Test
+    void logsALineOfJsonForEachRequestWhereAskedTo() throws Exception {
+        startAndAwaitReady(Map.of("DEDUP_ACCESS_LOG", "true"));
+        fingerprint(RawClient.post(port, PATH + "?secret", VECTOR));
+        RawClient.request(port, "BROKEN\r\n", new byte[0]);
+        Path out = directory.resolve("out");
+        await().untilAsserted(() -> assertThat(Files.readAllLines(out))
+                .anySatisfy(line -> assertThat(line)
+                        .startsWith("{\"time\":\"")
+                        .contains("\"remote\":\"127.0.0.1\",\"method\":\"POST\",\"path\":\"" + PATH
+                                + "\",\"status\":202,")
+                        .contains("\"bytesIn\":" + VECTOR.getBytes(StandardCharsets.UTF_8).length + ","))
+                .anySatisfy(line -> assertThat(line).startsWith("{").contains("\"status\":400,")));
+        assertThat(Files.readString(out)).doesNotContain("secret", "content_id");
+    }
+
+    @Test
     void waitsForKafkaToAcknowledgeWhatIsInFlight() throws Exception {
         startAndAwaitReady(Map.of("DEDUP_DELIVERY_TIMEOUT", "60s"));
         try (RawClient waiting = new RawClient(port);
