@@ -246,7 +246,8 @@ final class EventsRequest implements EventSplitter.Sink {
             return;
         }
         if (batch) {
-            answerBatch();
+            // To write a long answer takes a while, and it is Kafka's thread, as a rule, that brings the last outcome.
+            request.getComponents().getExecutor().execute(this::answerBatch);
         } else if (results.get(0).problem != null) {
             answers.problem(response, callback, results.get(0).problem);
         } else {
