@@ -26,12 +26,19 @@ public final class HttpIngest implements AutoCloseable {
     private final IngestSettings settings;
     private final EventPublisher publisher;
     private final KafkaWatch watch;
+    private final Receipts receipts;
     private final IngestServer server;
 
-    private HttpIngest(IngestSettings settings, EventPublisher publisher, KafkaWatch watch, IngestServer server) {
+    private HttpIngest(
+            IngestSettings settings,
+            EventPublisher publisher,
+            KafkaWatch watch,
+            Receipts receipts,
+            IngestServer server) {
         this.settings = settings;
         this.publisher = publisher;
         this.watch = watch;
+        this.receipts = receipts;
         this.server = server;
     }
 
@@ -82,39 +89,39 @@ public final class HttpIngest implements AutoCloseable {
     }
 
     /**
-     * Starts the service. Kafka need not be there yet.
+     * Starts the service. Neither Kafka nor Postgres need be there yet.
      *
      * @throws StartupException with what is wrong and what to do
      */
     static HttpIngest start(IngestSettings settings) throws StartupException {
-        Map<String, EventReader> readers = readers(settings);
+        Map<String, StreamDefinition> streams = streams(settings.streamsDir());
+        Map<String, EventReader> readers = readers(streams, settings.limits());
+        Receipts receipts = Receipts.connect(streams, settings.postgres());
         EventPublisher publisher = EventPublisher.connect(settings);
         KafkaWatch watch = new KafkaWatch(settings.kafkaBootstrapServers(), readers.keySet(), publisher);
         try {
-            IngestServer server = new IngestServer(settings, readers, publisher, watch);
+            IngestServer server = new IngestServer(settings, readers, publisher, watch, receipts);
             LOG.info(
                     "Listening on http://{}:{} for the streams {}; Kafka at {}",
                     settings.host(),
                     server.port(),
                     String.join(", ", readers.keySet()),
                     settings.kafkaBootstrapServers());
-            return new HttpIngest(settings, publisher, watch, server);
+            return new HttpIngest(settings, publisher, watch, receipts, server);
         } catch (StartupException e) {
             watch.close();
             publisher.close();
+            receipts.close();
             throw e;
         }
     }
 
-    private static Map<String, EventReader> readers(IngestSettings settings) throws StartupException {
-        Path streamsDir = settings.streamsDir();
-        Limits limits = settings.limits();
-        Map<String, EventReader> readers = new TreeMap<>();
+    private static Map<String, StreamDefinition> streams(Path streamsDir) throws StartupException {
+        Map<String, StreamDefinition> streams = new TreeMap<>();
         try {
             for (Path file : streamFiles(streamsDir)) {
                 StreamDefinition stream = StreamDefinition.read(file);
-                if (readers.put(stream.stream(), new EventReader(stream, limits.eventBytes(), limits.nesting()))
-                        != null) {
+                if (streams.put(stream.stream(), stream) != null) {
                     throw new StartupException(
                             "two files in " + streamsDir + " define the stream '" + stream.stream() + "'; remove one");
                 }
@@ -124,10 +131,17 @@ public final class HttpIngest implements AutoCloseable {
         } catch (IOException e) {
             throw new StartupException("cannot read the stream definitions: " + e);
         }
-        if (readers.isEmpty()) {
+        if (streams.isEmpty()) {
             throw new StartupException("no stream is defined: there is no *.yaml file in " + streamsDir.toAbsolutePath()
                     + "; DEDUP_STREAMS_DIR names the folder");
         }
+        return streams;
+    }
+
+    private static Map<String, EventReader> readers(Map<String, StreamDefinition> streams, Limits limits) {
+        Map<String, EventReader> readers = new TreeMap<>();
+        streams.forEach(
+                (name, stream) -> readers.put(name, new EventReader(stream, limits.eventBytes(), limits.nesting())));
         return readers;
     }
 
@@ -158,6 +172,7 @@ public final class HttpIngest implements AutoCloseable {
                 settings.drainTimeout().toSeconds());
         boolean drained = server.drain();
         watch.close();
+        receipts.close();
         // Every answer has been given, so nothing is in flight; what was cut off may still reach Kafka.
         publisher.close(settings.deliveryTimeout());
         LOG.info("Stopped");

@@ -37,6 +37,8 @@ final class IngestServer implements AutoCloseable {
 
     private static final String LEGACY_STREAM = "view-events";
 
+    private static final String RECEIPT_PATH = "/v1/streams/{stream}/events/{fingerprint}";
+
     private static final Logger LOG = LoggerFactory.getLogger(IngestServer.class);
 
     private static final String JSON = "application/json";
@@ -47,6 +49,7 @@ final class IngestServer implements AutoCloseable {
     private final Map<String, EventReader> readers;
     private final EventPublisher publisher;
     private final KafkaWatch watch;
+    private final Receipts receipts;
     private final QueuedThreadPool threads;
     private final Javalin javalin;
     /**
@@ -63,11 +66,17 @@ final class IngestServer implements AutoCloseable {
      * @param readers one for each stream, by the stream's name
      * @throws StartupException where the port cannot be had
      */
-    IngestServer(IngestSettings settings, Map<String, EventReader> readers, EventPublisher publisher, KafkaWatch watch)
+    IngestServer(
+            IngestSettings settings,
+            Map<String, EventReader> readers,
+            EventPublisher publisher,
+            KafkaWatch watch,
+            Receipts receipts)
             throws StartupException {
         this.readers = new TreeMap<>(readers);
         this.publisher = publisher;
         this.watch = watch;
+        this.receipts = receipts;
         // No request waits in a thread, neither for its client nor for Kafka, so more threads than this would only
         // take turns: eight were the fastest on two cores. One accepts connections, one selects.
         threads = new QueuedThreadPool(Math.max(8, 4 * Runtime.getRuntime().availableProcessors()));
@@ -114,6 +123,9 @@ final class IngestServer implements AutoCloseable {
         config.routes.post(LEGACY_PATH, context -> ingest(context, LEGACY_STREAM, true));
         config.routes.post(
                 "/v1/streams/{stream}/events", context -> ingest(context, context.pathParam("stream"), false));
+        config.routes.get(RECEIPT_PATH, this::receipt);
+        // As for readiness below: a HEAD must not say that an event is stored which is not.
+        config.routes.head(RECEIPT_PATH, this::receipt);
         config.routes.get("/health/live", context -> answer(context, HttpStatus.OK_200, "{\"status\":\"live\"}"));
         config.routes.get("/health/ready", this::ready);
         // Without this Javalin would answer a HEAD with 200 in any case.
@@ -179,6 +191,14 @@ final class IngestServer implements AutoCloseable {
                 .publish(stream, fingerprint, body)
                 .whenCompleteAsync((acknowledged, failure) -> {}, this::onThreadOfOurs)
                 .thenApply(acknowledged -> fingerprint);
+    }
+
+    private void receipt(Context context) {
+        // What is not stored now may be in a second.
+        context.header("Cache-Control", "no-store");
+        context.future(() -> receipts.find(context.pathParam("stream"), context.pathParam("fingerprint"))
+                .whenCompleteAsync((receipt, failure) -> {}, this::onThreadOfOurs)
+                .thenAccept(receipt -> answer(context, HttpStatus.OK_200, receipt.json())));
     }
 
     private void onThreadOfOurs(Runnable task) {
