@@ -53,16 +53,16 @@ class ReceiptsIT {
 
         streams = TestEvents.streams(directory);
         Files.copy(Path.of("..", "streams", "user-logins.yaml"), streams.resolve("user-logins.yaml"));
-        // A table of another schema, whose name has to be quoted.
+        // A table of another schema, whose name is a reserved word.
         Files.writeString(
                 streams.resolve("orders.yaml"),
                 Files.readString(streams.resolve("view-events.yaml"))
                         .replace("stream: view-events", "stream: orders")
-                        .replace("table: view_events", "table: sales.order"));
+                        .replace("table: view_events", "table: order.events"));
         postgres.execute(
-                "CREATE SCHEMA sales",
-                "CREATE TABLE sales.\"order\" (LIKE view_events INCLUDING ALL)",
-                "GRANT USAGE ON SCHEMA sales TO " + TestPostgres.READER);
+                "CREATE SCHEMA \"order\"",
+                "CREATE TABLE \"order\".events (LIKE view_events INCLUDING ALL)",
+                "GRANT USAGE ON SCHEMA \"order\" TO " + TestPostgres.READER);
         for (String stream : new String[] {STREAM, "user-logins", "orders"}) {
             kafka.createTopic(stream, Map.of());
         }
@@ -204,9 +204,9 @@ class ReceiptsIT {
         problem(get(path), 503);
         assertThat(get(EVENTS + VECTOR_FINGERPRINT).status()).isEqualTo(200);
 
-        postgres.execute("GRANT SELECT ON sales.\"order\" TO " + TestPostgres.READER);
+        postgres.execute("GRANT SELECT ON \"order\".events TO " + TestPostgres.READER);
         problem(get(path), 404);
-        postgres.store("sales.\"order\"", VECTOR_FINGERPRINT, Instant.now(), 1, 7);
+        postgres.store("\"order\".events", VECTOR_FINGERPRINT, Instant.now(), 1, 7);
         assertThat(get(path).body()).contains("\"topic\":\"orders\",\"partition\":1,\"offset\":7,");
     }
 

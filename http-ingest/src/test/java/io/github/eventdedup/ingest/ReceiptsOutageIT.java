@@ -17,6 +17,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -83,7 +84,7 @@ class ReceiptsOutageIT {
                         "DEDUP_HTTP_PORT", Integer.toString(port),
                         "DEDUP_KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrapServers(),
                         "DEDUP_STREAMS_DIR", TestEvents.streams(directory).toString(),
-                        "DEDUP_DRAIN_TIMEOUT", "1s",
+                        "DEDUP_DRAIN_TIMEOUT", "10s",
                         "DEDUP_POSTGRES_URL", postgres.url(),
                         "DEDUP_POSTGRES_USER", TestPostgres.READER,
                         "DEDUP_POSTGRES_PASSWORD_FILE", passwordFile.toString()));
@@ -207,6 +208,21 @@ class ReceiptsOutageIT {
         // The connection has outlived it.
         assertThat(RawClient.get(port, RECEIPT).status()).isEqualTo(200);
         assertThat(log()).contains("No receipts for view-events", "statement timeout");
+    }
+
+    @Test
+    void endsInOrderWhileTheDatabaseHangs() throws Exception {
+        startPostgres();
+        awaitReceipt();
+        postgres.pause();
+        try (RawClient client = new RawClient(port)) {
+            client.send("GET " + RECEIPT + " HTTP/1.1\r\n", new byte[0]);
+            process.destroy();
+            problem(client.read(), 503);
+        }
+        assertThat(process.waitFor(20, TimeUnit.SECONDS)).isTrue();
+        assertThat(process.exitValue()).as(log()).isZero();
+        assertThat(log()).endsWith("Stopped\n").doesNotContain("\tat ");
     }
 
     @Test
