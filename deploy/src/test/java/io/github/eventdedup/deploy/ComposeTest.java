@@ -205,7 +205,7 @@ class ComposeTest {
                     .as(client)
                     .isEqualTo(environment("clickhouse", "CLICKHOUSE_PASSWORD_FILE"));
         }
-        for (String client : List.of("setup", "taskmanager", "submit", "relay")) {
+        for (String client : List.of("setup", "taskmanager", "submit", "relay", "ingest")) {
             assertThat(environment(client, "DEDUP_POSTGRES_URL"))
                     .as(client)
                     .isEqualTo("jdbc:postgresql://postgres:5432/" + environment("postgres", "POSTGRES_DB"));
@@ -302,6 +302,8 @@ class ComposeTest {
                         "clickhouse",
                         Set.of("clickhouse-password"),
                         "relay",
+                        Set.of("postgres-password"),
+                        "ingest",
                         Set.of("postgres-password"),
                         "setup",
                         both,

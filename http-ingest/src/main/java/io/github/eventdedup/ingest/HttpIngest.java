@@ -27,6 +27,7 @@ public final class HttpIngest implements AutoCloseable {
     private final EventPublisher publisher;
     private final IngestMetrics metrics;
     private final KafkaWatch watch;
+    private final Receipts receipts;
     private final IngestServer server;
 
     private HttpIngest(
@@ -34,11 +35,13 @@ public final class HttpIngest implements AutoCloseable {
             EventPublisher publisher,
             IngestMetrics metrics,
             KafkaWatch watch,
+            Receipts receipts,
             IngestServer server) {
         this.settings = settings;
         this.publisher = publisher;
         this.metrics = metrics;
         this.watch = watch;
+        this.receipts = receipts;
         this.server = server;
     }
 
@@ -89,49 +92,49 @@ public final class HttpIngest implements AutoCloseable {
     }
 
     /**
-     * Starts the service. Kafka need not be there yet.
+     * Starts the service. Neither Kafka nor Postgres need be there yet.
      *
      * @throws StartupException with what is wrong and what to do
      */
     static HttpIngest start(IngestSettings settings) throws StartupException {
-        Map<String, EventReader> readers = readers(settings);
+        Map<String, StreamDefinition> streams = streams(settings.streamsDir());
+        Map<String, EventReader> readers = readers(streams, settings.limits());
+        Receipts receipts = Receipts.connect(streams, settings.postgres());
         EventPublisher publisher = EventPublisher.connect(settings);
         IngestMetrics metrics = new IngestMetrics(publisher.producer());
         KafkaWatch watch = new KafkaWatch(settings.kafkaBootstrapServers(), readers.keySet(), publisher);
         try {
-            Map<String, EventsRequest.Stream> streams = new TreeMap<>();
+            Map<String, EventsRequest.Stream> takers = new TreeMap<>();
             readers.forEach((name, reader) ->
-                    streams.put(name, new EventsRequest.Stream(name, reader, publisher, metrics.ofStream(name))));
+                    takers.put(name, new EventsRequest.Stream(name, reader, publisher, metrics.ofStream(name))));
             Answers answers = new Answers();
-            EventsHandler events = new EventsHandler(streams, settings.limits(), answers);
+            EventsHandler events = new EventsHandler(takers, settings.limits(), answers);
             int bound = settings.limits().inFlightBytes();
             metrics.inFlight("kafka", bound, publisher::freeBytes);
             metrics.inFlight("arriving", bound, events::freeBytes);
-            IngestServer server = new IngestServer(settings, events, answers, watch, metrics);
+            IngestServer server = new IngestServer(settings, events, answers, watch, metrics, receipts);
             LOG.info(
                     "Listening on http://{}:{} for the streams {}; Kafka at {}",
                     settings.host(),
                     server.port(),
                     String.join(", ", readers.keySet()),
                     settings.kafkaBootstrapServers());
-            return new HttpIngest(settings, publisher, metrics, watch, server);
+            return new HttpIngest(settings, publisher, metrics, watch, receipts, server);
         } catch (StartupException e) {
             watch.close();
             metrics.close();
             publisher.close();
+            receipts.close();
             throw e;
         }
     }
 
-    private static Map<String, EventReader> readers(IngestSettings settings) throws StartupException {
-        Path streamsDir = settings.streamsDir();
-        Limits limits = settings.limits();
-        Map<String, EventReader> readers = new TreeMap<>();
+    private static Map<String, StreamDefinition> streams(Path streamsDir) throws StartupException {
+        Map<String, StreamDefinition> streams = new TreeMap<>();
         try {
             for (Path file : streamFiles(streamsDir)) {
                 StreamDefinition stream = StreamDefinition.read(file);
-                if (readers.put(stream.stream(), new EventReader(stream, limits.eventBytes(), limits.nesting()))
-                        != null) {
+                if (streams.put(stream.stream(), stream) != null) {
                     throw new StartupException(
                             "two files in " + streamsDir + " define the stream '" + stream.stream() + "'; remove one");
                 }
@@ -141,10 +144,17 @@ public final class HttpIngest implements AutoCloseable {
         } catch (IOException e) {
             throw new StartupException("cannot read the stream definitions: " + e);
         }
-        if (readers.isEmpty()) {
+        if (streams.isEmpty()) {
             throw new StartupException("no stream is defined: there is no *.yaml file in " + streamsDir.toAbsolutePath()
                     + "; DEDUP_STREAMS_DIR names the folder");
         }
+        return streams;
+    }
+
+    private static Map<String, EventReader> readers(Map<String, StreamDefinition> streams, Limits limits) {
+        Map<String, EventReader> readers = new TreeMap<>();
+        streams.forEach(
+                (name, stream) -> readers.put(name, new EventReader(stream, limits.eventBytes(), limits.nesting())));
         return readers;
     }
 
@@ -176,6 +186,7 @@ public final class HttpIngest implements AutoCloseable {
         boolean drained = server.drain();
         watch.close();
         metrics.close();
+        receipts.close();
         // Every answer has been given, so nothing is in flight; what was cut off may still reach Kafka.
         publisher.close(settings.deliveryTimeout());
         LOG.info("Stopped");

@@ -10,6 +10,7 @@ import io.javalin.router.EndpointNotFound;
 import io.javalin.util.JavalinException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeoutException;
 import org.eclipse.jetty.http.HttpStatus;
 import org.eclipse.jetty.server.HttpConfiguration;
@@ -23,6 +24,8 @@ import org.slf4j.LoggerFactory;
 /** The routes and the web server. Thread-safe. */
 final class IngestServer implements AutoCloseable {
 
+    private static final String RECEIPT_PATH = "/v1/streams/{stream}/events/{fingerprint}";
+
     private static final Logger LOG = LoggerFactory.getLogger(IngestServer.class);
 
     private static final String JSON = "application/json";
@@ -34,6 +37,7 @@ final class IngestServer implements AutoCloseable {
     private final Answers answers;
     private final KafkaWatch watch;
     private final IngestMetrics metrics;
+    private final Receipts receipts;
     private final QueuedThreadPool threads;
     private final Javalin javalin;
     /**
@@ -49,12 +53,18 @@ final class IngestServer implements AutoCloseable {
      * @throws StartupException where the port cannot be had
      */
     IngestServer(
-            IngestSettings settings, EventsHandler events, Answers answers, KafkaWatch watch, IngestMetrics metrics)
+            IngestSettings settings,
+            EventsHandler events,
+            Answers answers,
+            KafkaWatch watch,
+            IngestMetrics metrics,
+            Receipts receipts)
             throws StartupException {
         this.events = events;
         this.answers = answers;
         this.watch = watch;
         this.metrics = metrics;
+        this.receipts = receipts;
         // No request waits in a thread, neither for its client nor for Kafka, so more threads than this would only
         // take turns: eight were the fastest on two cores. One accepts connections, one selects.
         threads = new QueuedThreadPool(Math.max(8, 4 * Runtime.getRuntime().availableProcessors()));
@@ -105,6 +115,9 @@ final class IngestServer implements AutoCloseable {
         config.jetty.modifyServletContextHandler(context -> context.setErrorHandler(new ProblemErrorHandler(answers)));
         config.jetty.addConnector((server, http) -> connector(server, http, settings));
 
+        config.routes.get(RECEIPT_PATH, this::receipt);
+        // As for readiness below: a HEAD must not say that an event is stored which is not.
+        config.routes.head(RECEIPT_PATH, this::receipt);
         config.routes.get("/health/live", context -> answer(context, HttpStatus.OK_200, "{\"status\":\"live\"}"));
         config.routes.get("/health/ready", this::ready);
         config.routes.get(
@@ -136,6 +149,22 @@ final class IngestServer implements AutoCloseable {
         // meet requests that are on their way.
         connector.setShutdownIdleTimeout(2000);
         return connector;
+    }
+
+    private void receipt(Context context) {
+        // What is not stored now may be in a second.
+        context.header("Cache-Control", "no-store");
+        context.future(() -> receipts.find(context.pathParam("stream"), context.pathParam("fingerprint"))
+                .whenCompleteAsync((receipt, failure) -> {}, this::onThreadOfOurs)
+                .thenAccept(receipt -> answer(context, HttpStatus.OK_200, receipt.json())));
+    }
+
+    private void onThreadOfOurs(Runnable task) {
+        try {
+            threads.execute(task);
+        } catch (RejectedExecutionException e) {
+            LOG.debug("An answer came after the server had stopped", e);
+        }
     }
 
     private void ready(Context context) {

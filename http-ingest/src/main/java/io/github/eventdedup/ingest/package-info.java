@@ -1,12 +1,16 @@
 /**
- * Takes events over HTTP and answers once Kafka has them on disk.
+ * Takes events over HTTP and answers once Kafka has them on disk; says afterwards what became of one.
  *
  * <pre>
  * POST → EventsHandler → EventsRequest → EventSplitter → {@link io.github.eventdedup.event.EventReader} → EventPublisher → Kafka acknowledges → 202
  *                             │ gunzip       one by one       ↘ 400                                  ↘ 503 (full, or Kafka away)
  *                             ╰─ answers when all have an outcome
+ *
+ * GET  → IngestServer → Receipts → Postgres has its row → 200
+ *                           ↘ 503       ↘ 404
  * </pre>
  *
- * No thread waits for a client or for Kafka on the way. All other paths are Javalin's: {@code IngestServer}.
+ * No thread waits for a client or for Kafka on the way of an event. All other paths are Javalin's; a few threads that nobody else needs
+ * wait for Postgres.
  */
 package io.github.eventdedup.ingest;

@@ -159,7 +159,7 @@ record Layout(Path home, Path data, int portOffset, boolean withClickHouse) {
         return environment;
     }
 
-    /** What the relay is told. */
+    /** What the relay is told, and the ingest among other things. */
     Map<String, String> relayEnvironment() {
         return Map.of(
                 "DEDUP_KAFKA_BOOTSTRAP_SERVERS",

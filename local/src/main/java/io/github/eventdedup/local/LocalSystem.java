@@ -245,6 +245,10 @@ final class LocalSystem {
     }
 
     private ProcessBuilder ingestProcess() {
+        // Kafka, and for the receipts Postgres, are told as the relay is.
+        Map<String, String> environment = new TreeMap<>(layout.relayEnvironment());
+        environment.put("DEDUP_HTTP_PORT", Integer.toString(layout.ingestPort()));
+        environment.put("DEDUP_STREAMS_DIR", layout.home().resolve("streams").toString());
         return Layout.process(
                 List.of(
                         Layout.java(),
@@ -253,10 +257,7 @@ final class LocalSystem {
                         layout.temporaryFiles("ingest"),
                         "-jar",
                         layout.built("http-ingest/target/http-ingest.jar").toString()),
-                Map.of(
-                        "DEDUP_HTTP_PORT", Integer.toString(layout.ingestPort()),
-                        "DEDUP_KAFKA_BOOTSTRAP_SERVERS", layout.kafkaBootstrapServers(),
-                        "DEDUP_STREAMS_DIR", layout.home().resolve("streams").toString()));
+                environment);
     }
 
     private boolean ingestAnswers() {

@@ -72,6 +72,15 @@ final class Clients implements AutoCloseable {
         return new Answer(response.statusCode(), JSON.readTree(response.body()));
     }
 
+    /** Asks what became of an event. */
+    Answer receipt(String fingerprint) throws IOException, InterruptedException {
+        HttpRequest request = HttpRequest.newBuilder(address.resolve("/v1/streams/view-events/events/" + fingerprint))
+                .timeout(Duration.ofSeconds(30))
+                .build();
+        HttpResponse<String> response = http.send(request, BodyHandlers.ofString());
+        return new Answer(response.statusCode(), JSON.readTree(response.body()));
+    }
+
     /**
      * Tries until it is accepted, as a client does that must not lose anything.
      *

@@ -72,6 +72,12 @@ class DedupUpIT {
         answers.forEach(system::acknowledged);
         system.awaitStored();
         assertThat(counts()).isEqualTo("600 152 448");
+
+        String fingerprint = answers.get(0).body().path("fingerprint").asText();
+        Clients.Answer receipt = clients.receipt(fingerprint);
+        assertThat(receipt.status()).as(receipt.body().toString()).isEqualTo(200);
+        assertThat(receipt.body().path("fingerprint").asText()).isEqualTo(fingerprint);
+        assertThat(receipt.body().path("escapes").asInt(-1)).isZero();
     }
 
     /** The path of a user who inserts eight rows, then three, and has all of them sent again. */

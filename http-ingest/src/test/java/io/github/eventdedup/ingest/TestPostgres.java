@@ -1,0 +1,135 @@
+package io.github.eventdedup.ingest;
+
+import io.github.eventdedup.servers.PostgresServer;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Properties;
+import java.util.stream.Stream;
+import org.postgresql.Driver;
+
+/** A real Postgres with the table of view events, and a role that may read it and nothing else. */
+final class TestPostgres implements AutoCloseable {
+
+    /** The role of the ingest. */
+    static final String READER = "receipts";
+
+    private static final Path SCHEMA = Path.of("..", "sql", "postgres", "001-view-events.sql");
+
+    private static final Path DOCUMENTATION = Path.of("..", "docs", "configuration.md");
+
+    private final PostgresServer server;
+
+    TestPostgres(Path directory) throws IOException {
+        server = new PostgresServer(directory, TestKafka.freePort());
+    }
+
+    String url() {
+        return server.jdbcUrl();
+    }
+
+    void start() {
+        server.start();
+    }
+
+    void createTable(String readersPassword) throws Exception {
+        execute(Files.readString(SCHEMA));
+        // As the documentation has it: that it is enough is part of what is tested.
+        List<String> statements = Files.readAllLines(DOCUMENTATION).stream()
+                .map(String::strip)
+                .filter(line -> line.endsWith(";") && line.contains(" " + READER))
+                .map(line -> line.replace("'…'", "'" + readersPassword + "'"))
+                .toList();
+        if (statements.size() != 2) {
+            throw new IllegalStateException("a role and what it is granted, but: " + statements);
+        }
+        execute(statements.toArray(String[]::new));
+    }
+
+    void changePassword(String password) throws SQLException {
+        execute("ALTER ROLE " + READER + " PASSWORD '" + password + "'");
+    }
+
+    /** Ends every connection of the ingest, as a failover would. */
+    void disconnectReader() throws SQLException {
+        execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '" + READER + "'");
+    }
+
+    void execute(String... statements) throws SQLException {
+        try (Connection connection = connect();
+                Statement statement = connection.createStatement()) {
+            for (String sql : statements) {
+                statement.execute(sql);
+            }
+        }
+    }
+
+    /** Stores an event as the job would. */
+    void store(String table, String fingerprint, Instant receivedAt, int partition, long offset) throws SQLException {
+        try (Connection connection = connect();
+                PreparedStatement insert = connection.prepareStatement("INSERT INTO " + table
+                        + " (fingerprint, received_at, kafka_partition, kafka_offset, user_id, content_id, event_name,"
+                        + " event_datetime, sid, event) VALUES (?, ?, ?, ?, 'u1', 'c1', 'watch', now(), 's1', '{}')")) {
+            insert.setBytes(1, HexFormat.of().parseHex(fingerprint));
+            insert.setObject(2, receivedAt.atOffset(ZoneOffset.UTC));
+            insert.setInt(3, partition);
+            insert.setLong(4, offset);
+            insert.executeUpdate();
+        }
+    }
+
+    Connection connect() throws SQLException {
+        Properties login = new Properties();
+        login.setProperty("user", PostgresServer.USER);
+        login.setProperty("password", PostgresServer.PASSWORD);
+        return new Driver().connect(server.jdbcUrl(), login);
+    }
+
+    void kill() {
+        server.kill();
+    }
+
+    /** Stops all its processes as a debugger would: connections are kept, new ones are taken, and nobody is answered. */
+    void pause() throws Exception {
+        signal("STOP");
+    }
+
+    void resume() throws Exception {
+        signal("CONT");
+    }
+
+    private void signal(String name) throws Exception {
+        ProcessHandle postmaster = server.process().toHandle();
+        if (send(name, postmaster) != 0) {
+            throw new IllegalStateException("kill -" + name + " failed");
+        }
+        // After it, so that it starts no more of them. Those that have ended since do not matter.
+        List<ProcessHandle> children;
+        try (Stream<ProcessHandle> found = postmaster.descendants()) {
+            children = found.toList();
+        }
+        for (ProcessHandle child : children) {
+            int unused = send(name, child);
+        }
+    }
+
+    private static int send(String name, ProcessHandle process) throws Exception {
+        return new ProcessBuilder("kill", "-" + name, Long.toString(process.pid()))
+                .redirectErrorStream(true)
+                .start()
+                .waitFor();
+    }
+
+    @Override
+    public void close() {
+        server.kill();
+    }
+}
