@@ -29,7 +29,7 @@ COPY --from=build /src/http-ingest/target/http-ingest.jar http-ingest.jar
 COPY streams streams
 ENV DEDUP_STREAMS_DIR=/opt/dedup/streams
 # Java reads this one by itself: to be replaced where the machine is larger.
-ENV JDK_JAVA_OPTIONS="-XX:+UseSerialGC -Xmx256m -XX:+ExitOnOutOfMemoryError"
+ENV JDK_JAVA_OPTIONS="-XX:+UseSerialGC -Xmx512m -XX:+ExitOnOutOfMemoryError"
 # A number, so that whoever runs the image can see that it is not root. It writes nothing.
 USER 10001:10001
 EXPOSE 8001

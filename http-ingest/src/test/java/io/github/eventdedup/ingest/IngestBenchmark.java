@@ -138,7 +138,7 @@ public final class IngestBenchmark {
         List<String> command = new ArrayList<>(List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "-XX:+UseSerialGC",
-                "-Xmx256m",
+                "-Xmx512m",
                 "-XX:+ExitOnOutOfMemoryError",
                 "-Djava.io.tmpdir=" + FreshDirectory.create(DIRECTORY.resolve("tmp"))));
         Stream.of(System.getProperty("benchmark.jvm", "").split(" ", -1))

@@ -253,7 +253,7 @@ final class LocalSystem {
                 List.of(
                         Layout.java(),
                         "-XX:+UseSerialGC",
-                        "-Xmx256m",
+                        "-Xmx512m",
                         layout.temporaryFiles("ingest"),
                         "-jar",
                         layout.built("http-ingest/target/http-ingest.jar").toString()),
