@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Stream;
+import org.eclipse.jetty.util.ssl.SslContextFactory;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -26,12 +27,15 @@ public final class HttpIngest implements AutoCloseable {
     private final IngestSettings settings;
     private final EventPublisher publisher;
     private final KafkaWatch watch;
+    private final FileWatch files;
     private final IngestServer server;
 
-    private HttpIngest(IngestSettings settings, EventPublisher publisher, KafkaWatch watch, IngestServer server) {
+    private HttpIngest(
+            IngestSettings settings, EventPublisher publisher, KafkaWatch watch, FileWatch files, IngestServer server) {
         this.settings = settings;
         this.publisher = publisher;
         this.watch = watch;
+        this.files = files;
         this.server = server;
     }
 
@@ -88,20 +92,33 @@ public final class HttpIngest implements AutoCloseable {
      */
     static HttpIngest start(IngestSettings settings) throws StartupException {
         Map<String, EventReader> readers = readers(settings);
-        EventPublisher publisher = EventPublisher.connect(settings);
-        KafkaWatch watch = new KafkaWatch(settings.kafkaBootstrapServers(), readers.keySet(), publisher);
+        FileWatch files = new FileWatch();
+        EventPublisher publisher = null;
+        KafkaWatch watch = null;
         try {
-            IngestServer server = new IngestServer(settings, readers, publisher, watch);
+            ApiKeys apiKeys = settings.apiKeysFile() == null
+                    ? null
+                    : ApiKeys.load(settings.apiKeysFile(), readers.keySet(), files);
+            SslContextFactory.Server tls = settings.tls() == null ? null : TlsCertificate.load(settings.tls(), files);
+            publisher = EventPublisher.connect(settings);
+            watch = new KafkaWatch(settings.kafkaBootstrapServers(), readers.keySet(), publisher);
+            IngestServer server = new IngestServer(settings, readers, publisher, watch, apiKeys, tls);
             LOG.info(
-                    "Listening on http://{}:{} for the streams {}; Kafka at {}",
+                    "Listening on {}://{}:{} for the streams {}; Kafka at {}",
+                    tls == null ? "http" : "https",
                     settings.host(),
                     server.port(),
                     String.join(", ", readers.keySet()),
                     settings.kafkaBootstrapServers());
-            return new HttpIngest(settings, publisher, watch, server);
+            return new HttpIngest(settings, publisher, watch, files, server);
         } catch (StartupException e) {
-            watch.close();
-            publisher.close();
+            files.close();
+            if (watch != null) {
+                watch.close();
+            }
+            if (publisher != null) {
+                publisher.close();
+            }
             throw e;
         }
     }
@@ -158,6 +175,7 @@ public final class HttpIngest implements AutoCloseable {
                 settings.drainTimeout().toSeconds());
         boolean drained = server.drain();
         watch.close();
+        files.close();
         // Every answer has been given, so nothing is in flight; what was cut off may still reach Kafka.
         publisher.close(settings.deliveryTimeout());
         LOG.info("Stopped");

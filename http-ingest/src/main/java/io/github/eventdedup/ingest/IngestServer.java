@@ -23,8 +23,11 @@ import org.eclipse.jetty.http.HttpException;
 import org.eclipse.jetty.http.HttpStatus;
 import org.eclipse.jetty.server.HttpConfiguration;
 import org.eclipse.jetty.server.HttpConnectionFactory;
+import org.eclipse.jetty.server.SecureRequestCustomizer;
 import org.eclipse.jetty.server.Server;
 import org.eclipse.jetty.server.ServerConnector;
+import org.eclipse.jetty.server.SslConnectionFactory;
+import org.eclipse.jetty.util.ssl.SslContextFactory;
 import org.eclipse.jetty.util.thread.QueuedThreadPool;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -47,6 +50,7 @@ final class IngestServer implements AutoCloseable {
     private final Map<String, EventReader> readers;
     private final EventPublisher publisher;
     private final KafkaWatch watch;
+    private final ApiKeys apiKeys;
     private final QueuedThreadPool threads;
     private final Javalin javalin;
     /**
@@ -61,18 +65,27 @@ final class IngestServer implements AutoCloseable {
      * Starts to listen.
      *
      * @param readers one for each stream, by the stream's name
+     * @param apiKeys who may use the service, or null where nobody is asked
+     * @param tls what HTTPS is spoken with, or null for HTTP
      * @throws StartupException where the port cannot be had
      */
-    IngestServer(IngestSettings settings, Map<String, EventReader> readers, EventPublisher publisher, KafkaWatch watch)
+    IngestServer(
+            IngestSettings settings,
+            Map<String, EventReader> readers,
+            EventPublisher publisher,
+            KafkaWatch watch,
+            ApiKeys apiKeys,
+            SslContextFactory.Server tls)
             throws StartupException {
         this.readers = new TreeMap<>(readers);
         this.publisher = publisher;
         this.watch = watch;
+        this.apiKeys = apiKeys;
         // No request waits in a thread, neither for its client nor for Kafka, so more threads than this would only
         // take turns: eight were the fastest on two cores. One accepts connections, one selects.
         threads = new QueuedThreadPool(Math.max(8, 4 * Runtime.getRuntime().availableProcessors()));
         threads.setName("http");
-        javalin = Javalin.create(config -> configure(config, settings));
+        javalin = Javalin.create(config -> configure(config, settings, tls));
         try {
             javalin.start();
         } catch (JavalinException e) {
@@ -94,7 +107,7 @@ final class IngestServer implements AutoCloseable {
         return javalin.port();
     }
 
-    private void configure(JavalinConfig config, IngestSettings settings) {
+    private void configure(JavalinConfig config, IngestSettings settings, SslContextFactory.Server tls) {
         config.startup.showJavalinBanner = false;
         config.startup.showOldJavalinVersionWarning = false;
         config.startup.startupWatcherEnabled = false;
@@ -107,9 +120,12 @@ final class IngestServer implements AutoCloseable {
         config.jetty.modifyServer(server -> {
             server.setErrorHandler(new ProblemErrorHandler());
             server.setStopTimeout(settings.drainTimeout().toMillis());
+            if (!settings.corsOrigins().isEmpty()) {
+                server.insertHandler(Cors.handler(settings.corsOrigins()));
+            }
         });
         config.jetty.modifyServletContextHandler(context -> context.setErrorHandler(new ProblemErrorHandler()));
-        config.jetty.addConnector((server, http) -> connector(server, http, settings));
+        config.jetty.addConnector((server, http) -> connector(server, http, settings, tls));
 
         config.routes.post(LEGACY_PATH, context -> ingest(context, LEGACY_STREAM, true));
         config.routes.post(
@@ -137,8 +153,16 @@ final class IngestServer implements AutoCloseable {
         });
     }
 
-    private static ServerConnector connector(Server server, HttpConfiguration http, IngestSettings settings) {
-        ServerConnector connector = new ServerConnector(server, 1, 1, new HttpConnectionFactory(http));
+    private static ServerConnector connector(
+            Server server, HttpConfiguration http, IngestSettings settings, SslContextFactory.Server tls) {
+        if (tls != null) {
+            // Without a check of the name that the client asked for: many come by address.
+            http.addCustomizer(new SecureRequestCustomizer(false));
+        }
+        HttpConnectionFactory http1 = new HttpConnectionFactory(http);
+        ServerConnector connector = tls == null
+                ? new ServerConnector(server, 1, 1, http1)
+                : new ServerConnector(server, 1, 1, new SslConnectionFactory(tls, http1.getProtocol()), http1);
         connector.setHost(settings.host());
         connector.setPort(settings.port());
         connector.setIdleTimeout(IDLE_TIMEOUT.toMillis());
@@ -150,6 +174,9 @@ final class IngestServer implements AutoCloseable {
     }
 
     private void ingest(Context context, String stream, boolean contentTypeOptional) {
+        if (apiKeys != null) {
+            apiKeys.check(context.header("Authorization"), context.header("X-API-Key"), stream);
+        }
         EventReader reader = readers.get(stream);
         if (reader == null) {
             throw new Problem(
@@ -261,6 +288,9 @@ final class IngestServer implements AutoCloseable {
     private static void answer(Context context, Problem problem) {
         if (problem.retryAfterSeconds() > 0) {
             context.header("Retry-After", Long.toString(problem.retryAfterSeconds()));
+        }
+        if (problem.status() == HttpStatus.UNAUTHORIZED_401) {
+            context.header("WWW-Authenticate", "Bearer");
         }
         context.status(problem.status()).contentType(Problem.CONTENT_TYPE).result(problem.json());
     }
