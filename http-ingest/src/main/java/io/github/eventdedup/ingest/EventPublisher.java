@@ -39,14 +39,17 @@ final class EventPublisher implements AutoCloseable {
 
     private final Producer<byte[], byte[]> producer;
     private final Semaphore inFlight;
+    private final Duration deliveryTimeout;
     private final Set<String> preparedTopics = ConcurrentHashMap.newKeySet();
 
     /**
-     * @param producer taken over, and closed by {@link #close(Duration)}
+     * @param producer taken over
      * @param maxInFlightBytes how much may wait for Kafka's acknowledgement
+     * @param deliveryTimeout how long Kafka may take with it
      */
-    EventPublisher(Producer<byte[], byte[]> producer, int maxInFlightBytes) {
+    EventPublisher(Producer<byte[], byte[]> producer, int maxInFlightBytes, Duration deliveryTimeout) {
         this.producer = producer;
+        this.deliveryTimeout = deliveryTimeout;
         inFlight = new Semaphore(maxInFlightBytes);
     }
 
@@ -79,7 +82,7 @@ final class EventPublisher implements AutoCloseable {
                             Map.entry(ProducerConfig.METADATA_MAX_IDLE_CONFIG, Long.MAX_VALUE)),
                     new ByteArraySerializer(),
                     new ByteArraySerializer());
-            return new EventPublisher(producer, settings.limits().inFlightBytes());
+            return new EventPublisher(producer, settings.limits().inFlightBytes(), settings.deliveryTimeout());
         } catch (KafkaException e) {
             Throwable cause = e.getCause() == null ? e : e.getCause();
             throw new StartupException(
@@ -193,13 +196,9 @@ final class EventPublisher implements AutoCloseable {
         return inFlight.availablePermits();
     }
 
-    /** Lets go of the producer after its records in flight are delivered, or after this long. */
-    void close(Duration timeout) {
-        producer.close(timeout);
-    }
-
+    /** Lets go of the producer after its records in flight have an outcome. */
     @Override
     public void close() {
-        close(Duration.ZERO);
+        producer.close(deliveryTimeout);
     }
 }

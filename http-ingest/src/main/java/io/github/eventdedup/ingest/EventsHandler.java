@@ -7,6 +7,7 @@ import java.util.TreeMap;
 import java.util.concurrent.Semaphore;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.eclipse.jetty.http.HttpFields;
 import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.http.HttpMethod;
 import org.eclipse.jetty.http.HttpStatus;
@@ -34,14 +35,19 @@ final class EventsHandler extends Handler.Wrapper {
     private final Map<String, EventsRequest.Stream> streams;
     private final Limits limits;
     private final Answers answers;
+    private final ApiKeys apiKeys;
     /** What all requests together may hold of bodies that have not arrived in full, and of results. */
     private final Semaphore arriving;
 
-    /** @param streams by name */
-    EventsHandler(Map<String, EventsRequest.Stream> streams, Limits limits, Answers answers) {
+    /**
+     * @param streams by name
+     * @param apiKeys who may post, or null where nobody is asked
+     */
+    EventsHandler(Map<String, EventsRequest.Stream> streams, Limits limits, Answers answers, ApiKeys apiKeys) {
         this.streams = new TreeMap<>(streams);
         this.limits = limits;
         this.answers = answers;
+        this.apiKeys = apiKeys;
         arriving = new Semaphore(limits.inFlightBytes());
     }
 
@@ -79,6 +85,11 @@ final class EventsHandler extends Handler.Wrapper {
         if (!HttpMethod.POST.is(request.getMethod())) {
             response.getHeaders().put(HttpHeader.ALLOW, HttpMethod.POST.asString());
             throw new Problem(HttpStatus.METHOD_NOT_ALLOWED_405, "the method here is POST");
+        }
+        if (apiKeys != null) {
+            HttpFields headers = request.getHeaders();
+            String key = apiKeys.check(headers.get(HttpHeader.AUTHORIZATION), headers.get("X-API-Key"), name);
+            request.setAttribute(AccessLog.KEY_NAME, key);
         }
         EventsRequest.Stream stream = streams.get(name);
         if (stream == null) {

@@ -8,10 +8,13 @@ import java.io.IOException;
 import java.lang.reflect.Proxy;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Stream;
+import org.eclipse.jetty.util.ssl.SslContextFactory;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -25,24 +28,56 @@ public final class HttpIngest implements AutoCloseable {
 
     private final IngestSettings settings;
     private final EventPublisher publisher;
-    private final IngestMetrics metrics;
-    private final KafkaWatch watch;
-    private final Receipts receipts;
     private final IngestServer server;
+    /** Lets go of everything that was begun, what was begun last first. */
+    private final Deque<Runnable> closers = new ArrayDeque<>();
 
-    private HttpIngest(
-            IngestSettings settings,
-            EventPublisher publisher,
-            IngestMetrics metrics,
-            KafkaWatch watch,
-            Receipts receipts,
-            IngestServer server) {
+    private HttpIngest(IngestSettings settings) throws StartupException {
         this.settings = settings;
-        this.publisher = publisher;
-        this.metrics = metrics;
-        this.watch = watch;
-        this.receipts = receipts;
-        this.server = server;
+        Map<String, StreamDefinition> streams = streams(settings.streamsDir());
+        try {
+            FileWatch files = new FileWatch();
+            closers.push(files::close);
+            ApiKeys apiKeys = settings.apiKeysFile() == null
+                    ? null
+                    : ApiKeys.load(settings.apiKeysFile(), streams.keySet(), files);
+            SslContextFactory.Server tls = settings.tls() == null ? null : TlsCertificate.load(settings.tls(), files);
+            Receipts receipts = Receipts.connect(streams, settings.postgres());
+            closers.push(receipts::close);
+            publisher = EventPublisher.connect(settings);
+            closers.push(publisher::close);
+            IngestMetrics metrics = new IngestMetrics(publisher.producer());
+            closers.push(metrics::close);
+            KafkaWatch watch = new KafkaWatch(settings.kafkaBootstrapServers(), streams.keySet(), publisher);
+            closers.push(watch::close);
+
+            Answers answers = new Answers();
+            EventsHandler events = new EventsHandler(posted(streams, metrics), settings.limits(), answers, apiKeys);
+            int bound = settings.limits().inFlightBytes();
+            metrics.inFlight("kafka", bound, publisher::freeBytes);
+            metrics.inFlight("arriving", bound, events::freeBytes);
+            server = new IngestServer(settings, events, answers, watch, metrics, receipts, apiKeys, tls);
+            LOG.info(
+                    "Listening on {}://{}:{} for the streams {}; Kafka at {}",
+                    tls == null ? "http" : "https",
+                    settings.host(),
+                    server.port(),
+                    String.join(", ", streams.keySet()),
+                    settings.kafkaBootstrapServers());
+        } catch (StartupException e) {
+            closers.forEach(Runnable::run);
+            throw e;
+        }
+    }
+
+    private Map<String, EventsRequest.Stream> posted(Map<String, StreamDefinition> streams, IngestMetrics metrics) {
+        Limits limits = settings.limits();
+        Map<String, EventsRequest.Stream> posted = new TreeMap<>();
+        streams.forEach((name, stream) -> {
+            EventReader reader = new EventReader(stream, limits.eventBytes(), limits.nesting());
+            posted.put(name, new EventsRequest.Stream(name, reader, publisher, metrics.ofStream(name)));
+        });
+        return posted;
     }
 
     /** Runs the service until it is told to stop. */
@@ -97,36 +132,7 @@ public final class HttpIngest implements AutoCloseable {
      * @throws StartupException with what is wrong and what to do
      */
     static HttpIngest start(IngestSettings settings) throws StartupException {
-        Map<String, StreamDefinition> streams = streams(settings.streamsDir());
-        Map<String, EventReader> readers = readers(streams, settings.limits());
-        Receipts receipts = Receipts.connect(streams, settings.postgres());
-        EventPublisher publisher = EventPublisher.connect(settings);
-        IngestMetrics metrics = new IngestMetrics(publisher.producer());
-        KafkaWatch watch = new KafkaWatch(settings.kafkaBootstrapServers(), readers.keySet(), publisher);
-        try {
-            Map<String, EventsRequest.Stream> takers = new TreeMap<>();
-            readers.forEach((name, reader) ->
-                    takers.put(name, new EventsRequest.Stream(name, reader, publisher, metrics.ofStream(name))));
-            Answers answers = new Answers();
-            EventsHandler events = new EventsHandler(takers, settings.limits(), answers);
-            int bound = settings.limits().inFlightBytes();
-            metrics.inFlight("kafka", bound, publisher::freeBytes);
-            metrics.inFlight("arriving", bound, events::freeBytes);
-            IngestServer server = new IngestServer(settings, events, answers, watch, metrics, receipts);
-            LOG.info(
-                    "Listening on http://{}:{} for the streams {}; Kafka at {}",
-                    settings.host(),
-                    server.port(),
-                    String.join(", ", readers.keySet()),
-                    settings.kafkaBootstrapServers());
-            return new HttpIngest(settings, publisher, metrics, watch, receipts, server);
-        } catch (StartupException e) {
-            watch.close();
-            metrics.close();
-            publisher.close();
-            receipts.close();
-            throw e;
-        }
+        return new HttpIngest(settings);
     }
 
     private static Map<String, StreamDefinition> streams(Path streamsDir) throws StartupException {
@@ -149,13 +155,6 @@ public final class HttpIngest implements AutoCloseable {
                     + "; DEDUP_STREAMS_DIR names the folder");
         }
         return streams;
-    }
-
-    private static Map<String, EventReader> readers(Map<String, StreamDefinition> streams, Limits limits) {
-        Map<String, EventReader> readers = new TreeMap<>();
-        streams.forEach(
-                (name, stream) -> readers.put(name, new EventReader(stream, limits.eventBytes(), limits.nesting())));
-        return readers;
     }
 
     private static List<Path> streamFiles(Path streamsDir) throws IOException {
@@ -184,11 +183,8 @@ public final class HttpIngest implements AutoCloseable {
                 "Stopping: requests in flight have {} s to finish",
                 settings.drainTimeout().toSeconds());
         boolean drained = server.drain();
-        watch.close();
-        metrics.close();
-        receipts.close();
         // Every answer has been given, so nothing is in flight; what was cut off may still reach Kafka.
-        publisher.close(settings.deliveryTimeout());
+        closers.forEach(Runnable::run);
         LOG.info("Stopped");
         return drained;
     }

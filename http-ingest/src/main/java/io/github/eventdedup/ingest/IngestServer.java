@@ -15,8 +15,11 @@ import java.util.concurrent.TimeoutException;
 import org.eclipse.jetty.http.HttpStatus;
 import org.eclipse.jetty.server.HttpConfiguration;
 import org.eclipse.jetty.server.HttpConnectionFactory;
+import org.eclipse.jetty.server.SecureRequestCustomizer;
 import org.eclipse.jetty.server.Server;
 import org.eclipse.jetty.server.ServerConnector;
+import org.eclipse.jetty.server.SslConnectionFactory;
+import org.eclipse.jetty.util.ssl.SslContextFactory;
 import org.eclipse.jetty.util.thread.QueuedThreadPool;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -38,6 +41,7 @@ final class IngestServer implements AutoCloseable {
     private final KafkaWatch watch;
     private final IngestMetrics metrics;
     private final Receipts receipts;
+    private final ApiKeys apiKeys;
     private final QueuedThreadPool threads;
     private final Javalin javalin;
     /**
@@ -50,6 +54,8 @@ final class IngestServer implements AutoCloseable {
      * Starts to listen.
      *
      * @param events takes the requests that carry events
+     * @param apiKeys who may use the service, or null where nobody is asked
+     * @param tls what HTTPS is spoken with, or null for HTTP
      * @throws StartupException where the port cannot be had
      */
     IngestServer(
@@ -58,18 +64,21 @@ final class IngestServer implements AutoCloseable {
             Answers answers,
             KafkaWatch watch,
             IngestMetrics metrics,
-            Receipts receipts)
+            Receipts receipts,
+            ApiKeys apiKeys,
+            SslContextFactory.Server tls)
             throws StartupException {
         this.events = events;
         this.answers = answers;
         this.watch = watch;
         this.metrics = metrics;
         this.receipts = receipts;
+        this.apiKeys = apiKeys;
         // No request waits in a thread, neither for its client nor for Kafka, so more threads than this would only
         // take turns: eight were the fastest on two cores. One accepts connections, one selects.
         threads = new QueuedThreadPool(Math.max(8, 4 * Runtime.getRuntime().availableProcessors()));
         threads.setName("http");
-        javalin = Javalin.create(config -> configure(config, settings));
+        javalin = Javalin.create(config -> configure(config, settings, tls));
         try {
             javalin.start();
             metrics.connections(() -> javalin.jettyServer()
@@ -96,7 +105,7 @@ final class IngestServer implements AutoCloseable {
         return javalin.port();
     }
 
-    private void configure(JavalinConfig config, IngestSettings settings) {
+    private void configure(JavalinConfig config, IngestSettings settings, SslContextFactory.Server tls) {
         config.startup.showJavalinBanner = false;
         config.startup.showOldJavalinVersionWarning = false;
         config.startup.startupWatcherEnabled = false;
@@ -111,18 +120,19 @@ final class IngestServer implements AutoCloseable {
             server.setRequestLog(new AccessLog(metrics, settings.accessLog()));
             server.setErrorHandler(new ProblemErrorHandler(answers));
             server.setStopTimeout(settings.drainTimeout().toMillis());
+            if (!settings.corsOrigins().isEmpty()) {
+                server.insertHandler(Cors.handler(settings.corsOrigins()));
+            }
         });
         config.jetty.modifyServletContextHandler(context -> context.setErrorHandler(new ProblemErrorHandler(answers)));
-        config.jetty.addConnector((server, http) -> connector(server, http, settings));
+        config.jetty.addConnector((server, http) -> connector(server, http, settings, tls));
 
         config.routes.get(RECEIPT_PATH, this::receipt);
         // As for readiness below: a HEAD must not say that an event is stored which is not.
         config.routes.head(RECEIPT_PATH, this::receipt);
         config.routes.get("/health/live", context -> answer(context, HttpStatus.OK_200, "{\"status\":\"live\"}"));
         config.routes.get("/health/ready", this::ready);
-        config.routes.get(
-                "/metrics",
-                context -> context.contentType(IngestMetrics.CONTENT_TYPE).result(metrics.scrape()));
+        config.routes.get("/metrics", this::metrics);
         // Without this Javalin would answer a HEAD with 200 in any case.
         config.routes.head("/health/ready", this::ready);
         config.routes.after(context -> {
@@ -139,8 +149,16 @@ final class IngestServer implements AutoCloseable {
         });
     }
 
-    private static ServerConnector connector(Server server, HttpConfiguration http, IngestSettings settings) {
-        ServerConnector connector = new ServerConnector(server, 1, 1, new HttpConnectionFactory(http));
+    private static ServerConnector connector(
+            Server server, HttpConfiguration http, IngestSettings settings, SslContextFactory.Server tls) {
+        if (tls != null) {
+            // Without a check of the name that the client asked for: many come by address.
+            http.addCustomizer(new SecureRequestCustomizer(false));
+        }
+        HttpConnectionFactory http1 = new HttpConnectionFactory(http);
+        ServerConnector connector = tls == null
+                ? new ServerConnector(server, 1, 1, http1)
+                : new ServerConnector(server, 1, 1, new SslConnectionFactory(tls, http1.getProtocol()), http1);
         connector.setHost(settings.host());
         connector.setPort(settings.port());
         connector.setIdleTimeout(IDLE_TIMEOUT.toMillis());
@@ -152,11 +170,21 @@ final class IngestServer implements AutoCloseable {
     }
 
     private void receipt(Context context) {
+        if (apiKeys != null) {
+            apiKeys.check(context.header("Authorization"), context.header("X-API-Key"), context.pathParam("stream"));
+        }
         // What is not stored now may be in a second.
         context.header("Cache-Control", "no-store");
         context.future(() -> receipts.find(context.pathParam("stream"), context.pathParam("fingerprint"))
                 .whenCompleteAsync((receipt, failure) -> {}, this::onThreadOfOurs)
                 .thenAccept(receipt -> answer(context, HttpStatus.OK_200, receipt.json())));
+    }
+
+    private void metrics(Context context) {
+        if (apiKeys != null) {
+            apiKeys.checkMetrics(context.header("Authorization"), context.header("X-API-Key"));
+        }
+        context.contentType(IngestMetrics.CONTENT_TYPE).result(metrics.scrape());
     }
 
     private void onThreadOfOurs(Runnable task) {
@@ -205,6 +233,9 @@ final class IngestServer implements AutoCloseable {
     private static void answer(Context context, Problem problem) {
         if (problem.retryAfterSeconds() > 0) {
             context.header("Retry-After", Long.toString(problem.retryAfterSeconds()));
+        }
+        if (problem.status() == HttpStatus.UNAUTHORIZED_401) {
+            context.header("WWW-Authenticate", "Bearer");
         }
         context.status(problem.status()).contentType(Problem.CONTENT_TYPE).result(problem.json());
     }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.eventdedup.event.Fingerprint;
+import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import org.apache.kafka.clients.producer.MockProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
@@ -23,7 +24,7 @@ class EventPublisherTest {
 
     private final MockProducer<byte[], byte[]> producer =
             new MockProducer<>(false, null, new ByteArraySerializer(), new ByteArraySerializer());
-    private final EventPublisher publisher = new EventPublisher(producer, 2 * COST);
+    private final EventPublisher publisher = new EventPublisher(producer, 2 * COST, Duration.ofSeconds(5));
 
     @AfterEach
     void close() {
