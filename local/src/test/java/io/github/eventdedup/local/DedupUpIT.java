@@ -14,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Objects;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.MethodOrderer;
@@ -91,7 +92,7 @@ class DedupUpIT {
         system.execute("UPDATE user_logins SET sent_to_kafka = FALSE");
         system.logins.awaitStored();
         await().atMost(RunningSystem.STORED_WITHIN)
-                .until(() -> system.counts("user-logins").path("duplicate").asLong() == 11);
+                .until(() -> Objects.equals(system.jobStatus("user-logins").duplicate(), 11L));
         assertThat(system.logins.clickHouse(count)).containsExactly("11\t11");
     }
 
