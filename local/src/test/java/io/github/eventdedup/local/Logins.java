@@ -35,7 +35,7 @@ final class Logins {
                 system.execute("UPDATE user_logins SET sent_to_kafka = NULL WHERE id % 7 = 0 AND id > "
                         + (inserted.get() - 100));
             }
-            Thread.sleep(50);
+            Thread.sleep(100);
         } catch (SQLException e) {
             Thread.sleep(200);
         }

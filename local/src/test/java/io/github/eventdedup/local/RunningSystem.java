@@ -43,6 +43,9 @@ final class RunningSystem implements AutoCloseable {
     private static final String STREAM = "view-events";
     private static final int EVENTS_BEFORE_AND_AFTER = 50;
 
+    /** What a client waits before its next event. Eight of them bring a few hundred events between two checkpoints. */
+    private static final Duration PAUSE = Duration.ofMillis(100);
+
     final DedupCommand dedup;
     final Clients clients;
     final FlinkRest flink;
@@ -92,6 +95,11 @@ final class RunningSystem implements AutoCloseable {
      * @param session makes the events different from those of other calls
      */
     void assertNothingIsLostWhile(String session, Trouble trouble) throws Exception {
+        assertNothingIsLostWhile(session, PAUSE, trouble);
+    }
+
+    /** @param pause of each client after an event */
+    void assertNothingIsLostWhile(String session, Duration pause, Trouble trouble) throws Exception {
         List<String> before = events(session + "-before");
         post(before);
         awaitStored();
@@ -109,7 +117,7 @@ final class RunningSystem implements AutoCloseable {
                     if (n % 2 == 0) {
                         post(List.of(event));
                     }
-                    Thread.sleep(20);
+                    Thread.sleep(pause.toMillis());
                 }
                 return null;
             }));
