@@ -133,6 +133,8 @@ class DedupUpIT {
         // Where nobody would look for it.
         Path elsewhere = directory.resolve("elsewhere");
         FlinkRest flink = system.flink;
+        // As the web UI does: for seconds Flink answers others what it has answered here.
+        assertThat(system.checkpoints("completed")).isPositive();
         String savepoint = flink.stop(system.job(), elsewhere, RunningSystem.STORED_WITHIN);
         savepointByHand = Path.of(URI.create(savepoint)).resolve("_metadata");
         assertThat(savepointByHand).exists();
