@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 
 /** How Flink's processes are started here: its configuration directory and the command lines. */
 final class FlinkCluster {
@@ -23,6 +24,9 @@ final class FlinkCluster {
 
     private final Layout layout;
     private final Path conf;
+
+    /** By the command that computes them. Kept: a process that died is started again without waiting for another JVM. */
+    private final Map<String, List<String>> resourceParameters = new ConcurrentHashMap<>();
 
     FlinkCluster(Layout layout) {
         this.layout = layout;
@@ -143,7 +147,7 @@ final class FlinkCluster {
     }
 
     private ProcessBuilder daemon(String name, String resources, String mainClass) {
-        List<String> result = resourceParameters(resources);
+        List<String> result = resourceParameters.computeIfAbsent(resources, this::resourceParameters);
         List<String> options = new ArrayList<>(words(result.get(0)));
         options.addAll(javaOptions(name));
         List<String> arguments = new ArrayList<>(List.of("--configDir", conf.toString()));

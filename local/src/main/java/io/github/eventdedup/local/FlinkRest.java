@@ -100,20 +100,21 @@ final class FlinkRest {
 
     /** The checkpoint or savepoint that a job has started from or last gone back to. */
     Optional<String> restoredFrom(Job job) throws IOException {
-        return latest(job, "restored");
+        return path(latest(job, "restored"));
     }
 
-    /** The savepoint that a job has taken last. */
-    Optional<String> lastSavepoint(Job job) throws IOException {
-        return latest(job, "savepoint");
+    /** The savepoint that a job was stopped with, where Flink says it already; not one that it was asked for before. */
+    Optional<String> savepointOfStop(Job job) throws IOException {
+        JsonNode savepoint = latest(job, "savepoint");
+        return savepoint.path("checkpoint_type").asText().equals("SYNC_SAVEPOINT") ? path(savepoint) : Optional.empty();
     }
 
-    private Optional<String> latest(Job job, String kind) throws IOException {
-        return Optional.ofNullable(get("/jobs/" + job.id() + "/checkpoints")
-                .path("latest")
-                .path(kind)
-                .path("external_path")
-                .asText(null));
+    private JsonNode latest(Job job, String kind) throws IOException {
+        return get("/jobs/" + job.id() + "/checkpoints").path("latest").path(kind);
+    }
+
+    private static Optional<String> path(JsonNode checkpoint) {
+        return Optional.ofNullable(checkpoint.path("external_path").asText(null));
     }
 
     /**

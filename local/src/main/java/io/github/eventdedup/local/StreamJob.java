@@ -47,11 +47,15 @@ final class StreamJob {
             Files.deleteIfExists(stoppedWith);
             return Optional.empty();
         }
+        if (job.isPresent() && job.get().state().equals("FINISHED") && !Files.exists(stoppedWith)) {
+            noteSavepoint(job.get());
+        }
         if (leftAlone) {
             return Optional.empty();
         }
         if (job.isPresent() && !job.get().state().equals("FAILED")) {
-            return leaveAlone(job.get());
+            leftAlone = true;
+            return Optional.of("job " + stream + ": stopped by hand, left alone until ./dedup down and up");
         }
         Optional<String> restore =
                 Files.exists(stoppedWith) ? Optional.of(Files.readString(stoppedWith)) : Optional.empty();
@@ -75,14 +79,15 @@ final class StreamJob {
         return Optional.of("job " + stream + ": submitted");
     }
 
-    /** The savepoint may be anywhere, and the job's checkpoints are gone once it has stopped with one: noted for the next start. */
-    private Optional<String> leaveAlone(FlinkRest.Job job) throws IOException {
-        leftAlone = true;
-        Optional<String> savepoint = job.state().equals("FINISHED") ? flink.lastSavepoint(job) : Optional.empty();
+    /**
+     * For the next start: the savepoint may be anywhere, and the job's checkpoints are gone once it has stopped with one. Not
+     * known yet where somebody looked at the job's checkpoints seconds ago: Flink then answers what it had answered them.
+     */
+    private void noteSavepoint(FlinkRest.Job job) throws IOException {
+        Optional<String> savepoint = flink.savepointOfStop(job);
         if (savepoint.isPresent()) {
             Files.writeString(stoppedWith, savepoint.get());
         }
-        return Optional.of("job " + stream + ": stopped by hand, left alone until ./dedup down and up");
     }
 
     /**

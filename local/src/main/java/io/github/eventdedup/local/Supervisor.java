@@ -113,46 +113,41 @@ final class Supervisor {
         }
     }
 
-    /** What does not depend on each other at the same time. */
+    /** Each part, and each job, as soon as what it needs is there. */
     private void start() {
         system.configureFlink();
-        CompletableFuture<Void> postgres = new CompletableFuture<>();
-        CompletableFuture<Void> clickHouse = new CompletableFuture<>();
-        Map<String, Runnable> parts = new LinkedHashMap<>();
-        parts.put("postgres", () -> {
-            startPart(system.postgres);
-            postgres.complete(null);
-        });
-        if (layout.withClickHouse()) {
-            parts.put("clickhouse", () -> {
-                startPart(system.clickHouse);
-                clickHouse.complete(null);
-            });
-        } else {
-            clickHouse.complete(null);
-        }
-        parts.put("kafka, ingest and relay", () -> {
-            startPart(system.kafka);
-            postgres.join();
-            clickHouse.join();
-            system.setUp();
-            startPart(system.ingest);
-            system.relays.forEach(this::startPart);
-        });
-        parts.put("zookeeper", () -> startPart(system.zooKeeper));
-        parts.put("jobmanager", () -> startPart(system.jobManager));
-        parts.put("taskmanager", () -> startPart(system.taskManager));
-        together(parts);
+        CompletableFuture<Void> kafka = start(system.kafka);
+        CompletableFuture<Void> postgres = start(system.postgres);
+        CompletableFuture<Void> clickHouse =
+                layout.withClickHouse() ? start(system.clickHouse) : CompletableFuture.completedFuture(null);
+        CompletableFuture<Void> zooKeeper = start(system.zooKeeper);
+        CompletableFuture<Void> jobManager = start(system.jobManager);
+        CompletableFuture<Void> taskManager = start(system.taskManager);
+        CompletableFuture<Void> topicsAndTables =
+                CompletableFuture.allOf(kafka, postgres, clickHouse).thenRunAsync(system::setUp, threads);
 
-        Map<String, Runnable> jobs = new LinkedHashMap<>();
-        system.jobs.forEach(job -> jobs.put("job " + job.stream(), () -> startJob(job)));
-        together(jobs);
+        Map<String, CompletableFuture<Void>> steps = new LinkedHashMap<>();
+        steps.put("kafka", kafka);
+        steps.put("postgres", postgres);
+        steps.put("clickhouse", clickHouse);
+        steps.put("zookeeper", zooKeeper);
+        steps.put("jobmanager", jobManager);
+        steps.put("taskmanager", taskManager);
+        steps.put("topics and tables", topicsAndTables);
+        steps.put("ingest", start(system.ingest, topicsAndTables));
+        system.relays.forEach(relay -> steps.put(relay.name(), start(relay, topicsAndTables)));
+        CompletableFuture<Void> forJobs = CompletableFuture.allOf(topicsAndTables, zooKeeper, jobManager, taskManager);
+        system.jobs.forEach(
+                job -> steps.put("job " + job.stream(), forJobs.thenRunAsync(() -> startJob(job), threads)));
+        awaitAll(steps);
+    }
+
+    private CompletableFuture<Void> start(Part part, CompletableFuture<?>... needed) {
+        return CompletableFuture.allOf(needed).thenRunAsync(() -> startPart(part), threads);
     }
 
     /** Returns when all are done, or throws what the first to fail has thrown. */
-    private void together(Map<String, Runnable> actions) {
-        Map<String, CompletableFuture<Void>> steps = new LinkedHashMap<>();
-        actions.forEach((name, action) -> steps.put(name, CompletableFuture.runAsync(action, threads)));
+    private void awaitAll(Map<String, CompletableFuture<Void>> steps) {
         Instant said = Instant.now();
         while (true) {
             for (CompletableFuture<Void> step : steps.values()) {

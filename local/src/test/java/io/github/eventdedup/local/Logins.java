@@ -3,7 +3,6 @@ package io.github.eventdedup.local;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -36,7 +35,7 @@ final class Logins {
                 system.execute("UPDATE user_logins SET sent_to_kafka = NULL WHERE id % 7 = 0 AND id > "
                         + (inserted.get() - 100));
             }
-            Thread.sleep(50);
+            Thread.sleep(100);
         } catch (SQLException e) {
             Thread.sleep(200);
         }
@@ -67,13 +66,11 @@ final class Logins {
             assertThat(clickHouse("SELECT concatWithSeparator(' ', toString(id), lower(hex(username)), event_type,"
                             + " toString(toUnixTimestamp(event_time))) FROM user_logins ORDER BY id"))
                     .isEqualTo(rows);
-            JsonNode job = system.counts(STREAM);
-            assertThat(job.path("unique").asLong()).as(job.toString()).isEqualTo(rows.size());
-            assertThat(job.path("deadLettered").asLong(-1)).as(job.toString()).isZero();
-            assertThat(job.path("received").asLong()).as(job.toString()).isEqualTo(system.positions(STREAM));
-            assertThat(job.path("duplicate").asLong())
-                    .as(job.toString())
-                    .isEqualTo(job.path("received").asLong() - rows.size());
+            Status.JobStatus job = system.jobStatus(STREAM);
+            assertThat(job.unique()).as(job.toString()).isEqualTo(rows.size());
+            assertThat(job.deadLettered()).as(job.toString()).isZero();
+            assertThat(job.received()).as(job.toString()).isEqualTo(system.positions(STREAM));
+            assertThat(job.duplicate()).as(job.toString()).isEqualTo(job.received() - rows.size());
         });
     }
 

@@ -43,6 +43,9 @@ final class RunningSystem implements AutoCloseable {
     private static final String STREAM = "view-events";
     private static final int EVENTS_BEFORE_AND_AFTER = 50;
 
+    /** What a client waits before its next event. Eight of them bring a few hundred events between two checkpoints. */
+    private static final Duration PAUSE = Duration.ofMillis(100);
+
     final DedupCommand dedup;
     final Clients clients;
     final FlinkRest flink;
@@ -92,6 +95,11 @@ final class RunningSystem implements AutoCloseable {
      * @param session makes the events different from those of other calls
      */
     void assertNothingIsLostWhile(String session, Trouble trouble) throws Exception {
+        assertNothingIsLostWhile(session, PAUSE, trouble);
+    }
+
+    /** @param pause of each client after an event */
+    void assertNothingIsLostWhile(String session, Duration pause, Trouble trouble) throws Exception {
         List<String> before = events(session + "-before");
         post(before);
         awaitStored();
@@ -109,7 +117,7 @@ final class RunningSystem implements AutoCloseable {
                     if (n % 2 == 0) {
                         post(List.of(event));
                     }
-                    Thread.sleep(20);
+                    Thread.sleep(pause.toMillis());
                 }
                 return null;
             }));
@@ -174,15 +182,13 @@ final class RunningSystem implements AutoCloseable {
                     .as("stored, never acknowledged")
                     .isEmpty();
             assertThat(query("SELECT sum(escapes) FROM view_events")).containsExactly("0");
-            JsonNode job = counts(STREAM);
-            assertThat(job.path("unique").asLong()).as(job.toString()).isEqualTo(rows.size());
-            assertThat(job.path("deadLettered").asLong(-1)).as(job.toString()).isZero();
-            assertThat(job.path("received").asLong()).as(job.toString()).isEqualTo(positions(STREAM));
-            assertThat(job.path("received").asLong())
-                    .as(job.toString())
-                    .isEqualTo(rows.size() + job.path("duplicate").asLong());
+            Status.JobStatus job = jobStatus(STREAM);
+            assertThat(job.unique()).as(job.toString()).isEqualTo(rows.size());
+            assertThat(job.deadLettered()).as(job.toString()).isZero();
+            assertThat(job.received()).as(job.toString()).isEqualTo(positions(STREAM));
+            assertThat(job.received()).as(job.toString()).isEqualTo(rows.size() + job.duplicate());
             // Written at least once: counted by the position that each is keyed with.
-            assertThat(job.path("duplicate").asLong())
+            assertThat(job.duplicate())
                     .as(job.toString())
                     .isEqualTo(keys(STREAM + ".duplicates").size());
         });
@@ -217,7 +223,21 @@ final class RunningSystem implements AutoCloseable {
         return keys;
     }
 
-    /** What `status` knows of a stream's job. */
+    /** What `status` knows. For what is asked again and again: a JVM each time would take the processors from what is waited for. */
+    private Status now() {
+        Layout layout = dedup.layout();
+        return Status.of(new Layout(layout.home(), layout.data(), layout.portOffset(), logins != null));
+    }
+
+    /** What {@link #now} knows of a stream's job. */
+    Status.JobStatus jobStatus(String stream) {
+        return now().jobs().stream()
+                .filter(job -> job.stream().equals(stream))
+                .findFirst()
+                .orElseThrow();
+    }
+
+    /** What `./dedup status` says of a stream's job. */
     JsonNode counts(String stream) throws Exception {
         for (JsonNode job : status().path("jobs")) {
             if (job.path("stream").asText().equals(stream)) {
@@ -285,15 +305,26 @@ final class RunningSystem implements AutoCloseable {
         return new ObjectMapper().readTree(result.output());
     }
 
+    /**
+     * Waits until every process answers and every job has completed a checkpoint that began after this call: only then have
+     * all its tasks come back, which the JobManager may still believe to run when they are dead.
+     */
     void awaitAllUp() {
-        await().atMost(RECOVERED_WITHIN).pollDelay(Duration.ofSeconds(1)).untilAsserted(() -> {
-            JsonNode status = status();
-            assertThat(status.path("processes"))
+        long called = System.currentTimeMillis();
+        await().atMost(RECOVERED_WITHIN).ignoreExceptions().untilAsserted(() -> {
+            Status status = now();
+            assertThat(status.processes())
                     .as(status.toString())
-                    .allMatch(process -> process.path("health").asText().equals("up"));
-            assertThat(status.path("jobs"))
-                    .as(status.toString())
-                    .allMatch(job -> job.path("state").asText().equals("RUNNING"));
+                    .allMatch(process -> process.health().equals("up"));
+            for (Status.JobStatus job : status.jobs()) {
+                assertThat(job.state()).as(status.toString()).isEqualTo("RUNNING");
+                String id = flink.job(job.stream()).orElseThrow().id();
+                assertThat(flink.get("/jobs/" + id + "/checkpoints")
+                                .at("/latest/completed/trigger_timestamp")
+                                .asLong())
+                        .as("newest checkpoint of " + job.stream())
+                        .isGreaterThan(called);
+            }
         });
     }
 
