@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.slf4j.Logger;
@@ -149,6 +150,11 @@ public final class HttpIngest implements AutoCloseable {
     /** The port that is listened on. */
     int port() {
         return server.port();
+    }
+
+    /** What is served, each as method and path. */
+    Set<String> routes() {
+        return server.routes();
     }
 
     /** The bytes that could still be put in flight to Kafka. */

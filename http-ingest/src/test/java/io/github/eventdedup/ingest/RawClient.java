@@ -102,7 +102,8 @@ final class RawClient implements AutoCloseable {
         return new Answer(status, headers, new String(body, StandardCharsets.UTF_8));
     }
 
-    private int readStatus() throws IOException {
+    /** The status alone, where no body follows whatever length is declared. */
+    int readStatus() throws IOException {
         return Integer.parseInt(line().split(" ", 3)[1]);
     }
 
