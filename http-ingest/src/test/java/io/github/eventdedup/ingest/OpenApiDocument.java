@@ -42,7 +42,7 @@ final class OpenApiDocument {
         return new OpenApiDocument(new JsonMapper().readTree(json));
     }
 
-    /** What the document can be asked to do; parameters of the path are among those of the operation. */
+    /** What the document can be asked to do. */
     record Operation(String method, String path, JsonNode node, List<JsonNode> parameters) {
 
         @Override
@@ -75,7 +75,6 @@ final class OpenApiDocument {
             for (Map.Entry<String, JsonNode> method : path.getValue().properties()) {
                 if (METHODS.contains(method.getKey())) {
                     List<JsonNode> parameters = new ArrayList<>();
-                    path.getValue().path("parameters").forEach(parameter -> parameters.add(resolve(parameter)));
                     method.getValue().path("parameters").forEach(parameter -> parameters.add(resolve(parameter)));
                     operations.add(new Operation(
                             method.getKey().toUpperCase(Locale.ROOT), path.getKey(), method.getValue(), parameters));
