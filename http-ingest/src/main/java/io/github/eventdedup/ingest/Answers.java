@@ -63,7 +63,8 @@ final class Answers {
         write(response, callback, problem.status(), PROBLEM_JSON, problem.json());
     }
 
-    private void write(Response response, Callback callback, int status, HttpField contentType, byte[] body) {
+    /** Answers with these bytes, which nobody may change until they are written. */
+    void write(Response response, Callback callback, int status, HttpField contentType, byte[] body) {
         response.setStatus(status);
         response.getHeaders().put(contentType);
         if (draining) {

@@ -23,11 +23,14 @@ import org.eclipse.jetty.util.Callback;
 final class EventsHandler extends Handler.Wrapper {
 
     /** The path and the stream of the clients that were there before this service. */
-    private static final String LEGACY_PATH = "/api-fast/view-event";
+    static final String LEGACY_PATH = "/api-fast/view-event";
 
     private static final String LEGACY_STREAM = "view-events";
 
-    private static final Pattern PATH = Pattern.compile("/v1/streams/([^/]+)/events");
+    /** The path of every stream's events, as people write it. */
+    static final String STREAM_PATH = "/v1/streams/{stream}/events";
+
+    private static final Pattern PATH = Pattern.compile(STREAM_PATH.replace("{stream}", "([^/]+)"));
 
     private static final String JSON = "application/json";
     private static final String NDJSON = "application/x-ndjson";

@@ -12,6 +12,7 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.eclipse.jetty.util.ssl.SslContextFactory;
@@ -171,6 +172,11 @@ public final class HttpIngest implements AutoCloseable {
     /** The port that is listened on. */
     int port() {
         return server.port();
+    }
+
+    /** What is served, each as method and path. */
+    Set<String> routes() {
+        return server.routes();
     }
 
     /** The bytes that could still be put in flight to Kafka. */

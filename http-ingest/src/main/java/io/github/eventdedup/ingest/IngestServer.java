@@ -7,9 +7,12 @@ import io.javalin.http.Context;
 import io.javalin.http.HttpResponseException;
 import io.javalin.http.MethodNotAllowedResponse;
 import io.javalin.router.EndpointNotFound;
+import io.javalin.router.ParsedEndpoint;
 import io.javalin.util.JavalinException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeoutException;
 import org.eclipse.jetty.http.HttpStatus;
@@ -37,6 +40,7 @@ final class IngestServer implements AutoCloseable {
     private static final Duration IDLE_TIMEOUT = Duration.ofSeconds(30);
 
     private final EventsHandler events;
+    private final DocsHandler docs;
     private final Answers answers;
     private final KafkaWatch watch;
     private final IngestMetrics metrics;
@@ -70,6 +74,7 @@ final class IngestServer implements AutoCloseable {
             throws StartupException {
         this.events = events;
         this.answers = answers;
+        docs = new DocsHandler(answers);
         this.watch = watch;
         this.metrics = metrics;
         this.receipts = receipts;
@@ -105,6 +110,19 @@ final class IngestServer implements AutoCloseable {
         return javalin.port();
     }
 
+    /** What is served, each as method and path; {@code HEAD} beside {@code GET} goes without saying. */
+    Set<String> routes() {
+        Set<String> routes =
+                new TreeSet<>(Set.of("POST " + EventsHandler.LEGACY_PATH, "POST " + EventsHandler.STREAM_PATH));
+        docs.paths().forEach(path -> routes.add("GET " + path));
+        for (ParsedEndpoint parsed : javalin.unsafe.internalRouter.allHttpHandlers()) {
+            if (parsed.endpoint.method.isHttpMethod()) {
+                routes.add(parsed.endpoint.method + " " + parsed.endpoint.path);
+            }
+        }
+        return routes;
+    }
+
     private void configure(JavalinConfig config, IngestSettings settings, SslContextFactory.Server tls) {
         config.startup.showJavalinBanner = false;
         config.startup.showOldJavalinVersionWarning = false;
@@ -116,6 +134,7 @@ final class IngestServer implements AutoCloseable {
         config.http.compressionStrategy = CompressionStrategy.NONE;
         config.jetty.threadPool = threads;
         config.jetty.modifyServer(server -> {
+            events.setHandler(docs);
             server.setHandler(events);
             server.setRequestLog(new AccessLog(metrics, settings.accessLog()));
             server.setErrorHandler(new ProblemErrorHandler(answers));

@@ -127,7 +127,8 @@ final class RawClient implements AutoCloseable {
         return bytes;
     }
 
-    private int readStatus() throws IOException {
+    /** The status alone, where no body follows whatever length is declared. */
+    int readStatus() throws IOException {
         return Integer.parseInt(line().split(" ", 3)[1]);
     }
 
