@@ -25,12 +25,19 @@ public final class HttpIngest implements AutoCloseable {
 
     private final IngestSettings settings;
     private final EventPublisher publisher;
+    private final EventsHandler events;
     private final KafkaWatch watch;
     private final IngestServer server;
 
-    private HttpIngest(IngestSettings settings, EventPublisher publisher, KafkaWatch watch, IngestServer server) {
+    private HttpIngest(
+            IngestSettings settings,
+            EventPublisher publisher,
+            EventsHandler events,
+            KafkaWatch watch,
+            IngestServer server) {
         this.settings = settings;
         this.publisher = publisher;
+        this.events = events;
         this.watch = watch;
         this.server = server;
     }
@@ -102,7 +109,7 @@ public final class HttpIngest implements AutoCloseable {
                     server.port(),
                     String.join(", ", readers.keySet()),
                     settings.kafkaBootstrapServers());
-            return new HttpIngest(settings, publisher, watch, server);
+            return new HttpIngest(settings, publisher, events, watch, server);
         } catch (StartupException e) {
             watch.close();
             publisher.close();
@@ -154,6 +161,11 @@ public final class HttpIngest implements AutoCloseable {
     /** The bytes that could still be put in flight to Kafka. */
     int freeBytes() {
         return publisher.freeBytes();
+    }
+
+    /** The bytes that could still arrive. */
+    int freeArrivingBytes() {
+        return events.freeBytes();
     }
 
     private boolean drain() {
