@@ -31,9 +31,8 @@ final class FuzzedRequests {
 
     /** The requests number {@code number} of those with this seed. */
     FuzzedRequests(long seed, long number) {
-        random = new Random(seed * 31 + number);
-        // The first values of neighbouring seeds are alike.
-        random.nextLong();
+        // Mixed, because neighbouring seeds of a Random give much the same.
+        random = new Random(new Random(seed).nextLong() ^ (number * 0x9E3779B97F4A7C15L));
         boolean mutate = random.nextInt(8) > 0;
         requests = random.nextInt(4) == 0 ? 2 + random.nextInt(3) : 1;
         ByteArrayOutputStream out = new ByteArrayOutputStream();

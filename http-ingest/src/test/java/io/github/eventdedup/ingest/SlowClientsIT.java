@@ -14,6 +14,7 @@ import static org.awaitility.Awaitility.await;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.SocketTimeoutException;
 import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
@@ -38,7 +39,7 @@ import org.junit.jupiter.api.io.TempDir;
 class SlowClientsIT {
 
     private static final String BATCH =
-            "POST /v1/streams/view-events/events HTTP/1.1\r\nHost: test\r\n" + "Content-Type: application/x-ndjson\r\n";
+            "POST /v1/streams/view-events/events HTTP/1.1\r\nContent-Type: application/x-ndjson\r\n";
 
     @TempDir
     private static Path directory;
@@ -88,7 +89,7 @@ class SlowClientsIT {
                 process.destroyForcibly().waitFor();
                 String out = Files.readString(directory.resolve("out"));
                 assertThat(alive).as(out).isTrue();
-                assertThat(out).doesNotContain("WARN", "ERROR", "\tat ");
+                assertThat(out).doesNotContain("ERROR", "\tat ");
             }
         } finally {
             if (kafka != null) {
@@ -142,7 +143,9 @@ class SlowClientsIT {
             assertThat(problem(body.read(), 408)).contains("in time");
             assertThat(problem(chunks.read(), 408)).contains("in time");
             for (RawClient client : List.of(head, lines, second)) {
-                assertThatThrownBy(client::read).isInstanceOf(IOException.class);
+                assertThatThrownBy(client::read)
+                        .isInstanceOf(IOException.class)
+                        .isNotInstanceOf(SocketTimeoutException.class);
             }
             kafka.resume();
             assertThat(fingerprint(waiting.read())).isEqualTo(VECTOR_FINGERPRINT);
@@ -182,7 +185,8 @@ class SlowClientsIT {
         List<SocketChannel> stopped = new ArrayList<>();
         try {
             byte[] start = FuzzedRequests.concat(
-                    (BATCH + "Content-Length: " + 8 * 1024 * 1024 + "\r\n\r\n").getBytes(StandardCharsets.ISO_8859_1),
+                    (BATCH + "Host: test\r\nContent-Length: " + 8 * 1024 * 1024 + "\r\n\r\n")
+                            .getBytes(StandardCharsets.ISO_8859_1),
                     event("stopped", 200_000).substring(0, 200_000).getBytes(StandardCharsets.ISO_8859_1));
             for (int i = 0; i < 500; i++) {
                 SocketChannel channel = connect();
