@@ -78,7 +78,9 @@ class HostileRequestsIT {
     @Test
     void whatFollowsABodyWhoseLengthIsTooShortIsNoRequest() throws Exception {
         try (RawClient client = new RawClient(ingest.port())) {
-            client.send(POST + "Content-Length: " + (EVENT.length - 1) + "\r\n", EVENT);
+            client.send(
+                    POST + "Content-Length: " + (EVENT.length - 1) + "\r\n",
+                    concat(EVENT, "\r\n\r\n".getBytes(StandardCharsets.ISO_8859_1)));
             problem(client.read(), 400);
             Answer rest = client.read();
             problem(rest, 400);
