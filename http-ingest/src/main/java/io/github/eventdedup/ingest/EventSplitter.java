@@ -44,12 +44,15 @@ final class EventSplitter {
 
     private int at;
     private int end;
+    /** Where the last byte of the current event that is not white space ends. */
+    private int textEnd;
 
     private boolean skipping;
 
     // Where in an array the position is.
     private boolean opened;
     private boolean closed;
+    private boolean moreAfterEnd;
     private boolean hasElements;
     private boolean inString;
     private boolean escaped;
@@ -69,15 +72,32 @@ final class EventSplitter {
             case ARRAY -> scanArray();
             case LINES -> scanLines();
         }
-        if (end - start > maxEventBytes) {
-            skipping = true;
+        if (end - start > maxEventBytes && !skipping) {
             if (framing == Framing.SINGLE) {
+                skipping = true;
                 // Nothing can follow that would be of use, so the sink is told before the rest is read.
                 sink.tooLarge();
+            } else {
+                dropBlanks();
             }
         }
         if (skipping) {
             start = end;
+        }
+    }
+
+    /** Keeps no more than an event and a byte; white space around an event is not part of it, however much there is. */
+    private void dropBlanks() {
+        while (start < end && isSpace(buffer[start])) {
+            start++;
+        }
+        if (textEnd - start > maxEventBytes) {
+            skipping = true;
+        } else if (end - start > maxEventBytes) {
+            // All of this is blank. Whatever but blanks follows, the event is then too large with one of them as with
+            // all.
+            end = start + maxEventBytes;
+            at = end;
         }
     }
 
@@ -96,7 +116,7 @@ final class EventSplitter {
                         emit(end);
                     }
                     sink.noEvent("the array does not end; the body may have been cut short");
-                } else if (!isBlank(start, end)) {
+                } else if (moreAfterEnd) {
                     sink.noEvent("there is more after the end of the array");
                 }
             }
@@ -120,9 +140,16 @@ final class EventSplitter {
             System.arraycopy(buffer, start, buffer, 0, held);
         }
         at -= start;
+        textEnd = Math.max(textEnd - start, 0);
         start = 0;
         end = needed;
         bytes.get(buffer, held, bytes.remaining());
+        for (int i = end; i > held; i--) {
+            if (!isSpace(buffer[i - 1])) {
+                textEnd = i;
+                break;
+            }
+        }
     }
 
     private void scanLines() {
@@ -137,27 +164,35 @@ final class EventSplitter {
     }
 
     private void scanArray() {
-        for (; at < end; at++) {
-            byte b = buffer[at];
-            if (inString) {
-                if (escaped) {
-                    escaped = false;
-                } else if (b == '\\') {
-                    escaped = true;
-                } else if (b == '"') {
-                    inString = false;
-                }
+        for (; at < end && !closed; at++) {
+            scanArray(buffer[at]);
+        }
+        if (closed) {
+            moreAfterEnd |= !isBlank(at, end);
+            at = end;
+            start = end;
+        }
+    }
+
+    private void scanArray(byte b) {
+        if (inString) {
+            if (escaped) {
+                escaped = false;
+            } else if (b == '\\') {
+                escaped = true;
             } else if (b == '"') {
-                inString = true;
-            } else if (b == '{' || b == '[') {
-                open();
-            } else if (b == '}' || b == ']') {
-                close(b);
-            } else if (b == ',' && depth == 0 && opened && !closed) {
-                emit(at);
-                hasElements = true;
-                start = at + 1;
+                inString = false;
             }
+        } else if (b == '"') {
+            inString = true;
+        } else if (b == '{' || b == '[') {
+            open();
+        } else if (b == '}' || b == ']') {
+            close(b);
+        } else if (b == ',' && depth == 0 && opened) {
+            emit(at);
+            hasElements = true;
+            start = at + 1;
         }
     }
 
@@ -174,12 +209,11 @@ final class EventSplitter {
     private void close(byte bracket) {
         if (depth > 0) {
             depth--;
-        } else if (bracket == ']' && !closed) {
+        } else if (bracket == ']') {
             if (hasElements || skipping || !isBlank(start, at)) {
                 emit(at);
             }
             closed = true;
-            start = at + 1;
         }
     }
 

@@ -1,6 +1,7 @@
 package io.github.eventdedup.ingest;
 
 import io.github.eventdedup.ingest.IngestSettings.Limits;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
@@ -70,7 +71,7 @@ final class EventsHandler extends Handler.Wrapper {
         try {
             take(stream, legacy, request, response, callback);
         } catch (Problem problem) {
-            answers.problem(response, callback, problem);
+            answers.problem(response, new RestOfBody(request, limits, callback), problem);
         }
         return true;
     }
@@ -142,7 +143,8 @@ final class EventsHandler extends Handler.Wrapper {
     }
 
     private static void checkEncoding(Request request) {
-        String encoding = request.getHeaders().get(HttpHeader.CONTENT_ENCODING);
+        List<String> encodings = request.getHeaders().getValuesList(HttpHeader.CONTENT_ENCODING);
+        String encoding = encodings.isEmpty() ? null : String.join(",", encodings);
         if (encoding != null && !encoding.equalsIgnoreCase("gzip") && !encoding.equalsIgnoreCase("identity")) {
             throw new Problem(
                     HttpStatus.UNSUPPORTED_MEDIA_TYPE_415,

@@ -53,6 +53,7 @@ final class EventsRequest implements EventSplitter.Sink {
     private EventSplitter splitter;
     private boolean batch;
     private long bodyBytes;
+    private long compressedBytes;
     private int reserved;
 
     private final List<Result> results = new ArrayList<>(1);
@@ -99,6 +100,9 @@ final class EventsRequest implements EventSplitter.Sink {
             while (!last) {
                 Content.Chunk chunk = request.read();
                 if (chunk == null) {
+                    // What is held from here on is held for as long as the client likes. An event that has arrived in
+                    // full gets past those that have not, however many they are.
+                    reserve(held());
                     request.demand(this::read);
                     return;
                 }
@@ -110,7 +114,7 @@ final class EventsRequest implements EventSplitter.Sink {
                     if (gzip == null) {
                         take(chunk.getByteBuffer());
                     } else {
-                        gzip.add(chunk.getByteBuffer());
+                        takeCompressed(chunk.getByteBuffer());
                     }
                 } finally {
                     chunk.release();
@@ -121,6 +125,15 @@ final class EventsRequest implements EventSplitter.Sink {
             // The body is never said to have ended, so no outcome of an event can answer a second time.
             fail(failure);
         }
+    }
+
+    private void takeCompressed(ByteBuffer bytes) {
+        compressedBytes += bytes.remaining();
+        if (compressedBytes > limits.bodyBytes()) {
+            // There are compressed data of any length that expand to nothing.
+            throw bodyTooLarge(limits);
+        }
+        gzip.add(bytes);
     }
 
     private void take(ByteBuffer bytes) {
@@ -139,7 +152,13 @@ final class EventsRequest implements EventSplitter.Sink {
             frame(array && batchesTaken ? Framing.ARRAY : Framing.SINGLE);
         }
         splitter.add(bytes);
-        reserve(splitter.bufferBytes() + resultBytes());
+        if (batch) {
+            reserve(held());
+        }
+    }
+
+    private int held() {
+        return (splitter == null ? 0 : splitter.bufferBytes()) + resultBytes();
     }
 
     private void frame(Framing framing) {
@@ -234,7 +253,7 @@ final class EventsRequest implements EventSplitter.Sink {
         splitter.end();
         // Kafka may take its time; what arrived is no longer needed.
         splitter = null;
-        reserve(resultBytes());
+        reserve(held());
         if (results.isEmpty()) {
             throw new Problem(HttpStatus.BAD_REQUEST_400, "the batch is empty; send one event or more");
         }
@@ -314,7 +333,9 @@ final class EventsRequest implements EventSplitter.Sink {
             LOG.error("A request failed", failure);
             problem = new Problem(HttpStatus.INTERNAL_SERVER_ERROR_500, "the service failed; its log says why");
         }
-        answers.problem(response, callback, problem);
+        // Where the body itself is at fault there is no telling what would be the rest of it.
+        Callback afterwards = failure instanceof Problem ? new RestOfBody(request, limits, callback) : callback;
+        answers.problem(response, afterwards, problem);
     }
 
     /** What became of one event. */

@@ -29,6 +29,7 @@ public final class HttpIngest implements AutoCloseable {
 
     private final IngestSettings settings;
     private final EventPublisher publisher;
+    private final EventsHandler events;
     private final IngestServer server;
     /** Lets go of everything that was begun, what was begun last first. */
     private final Deque<Runnable> closers = new ArrayDeque<>();
@@ -53,7 +54,7 @@ public final class HttpIngest implements AutoCloseable {
             closers.push(watch::close);
 
             Answers answers = new Answers();
-            EventsHandler events = new EventsHandler(posted(streams, metrics), settings.limits(), answers, apiKeys);
+            events = new EventsHandler(posted(streams, metrics), settings.limits(), answers, apiKeys);
             int bound = settings.limits().inFlightBytes();
             metrics.inFlight("kafka", bound, publisher::freeBytes);
             metrics.inFlight("arriving", bound, events::freeBytes);
@@ -182,6 +183,11 @@ public final class HttpIngest implements AutoCloseable {
     /** The bytes that could still be put in flight to Kafka. */
     int freeBytes() {
         return publisher.freeBytes();
+    }
+
+    /** The bytes that could still arrive. */
+    int freeArrivingBytes() {
+        return events.freeBytes();
     }
 
     private boolean drain() {

@@ -16,8 +16,11 @@ import java.util.TreeSet;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeoutException;
 import org.eclipse.jetty.http.HttpStatus;
+import org.eclipse.jetty.io.ByteBufferPool;
+import org.eclipse.jetty.server.ConnectionFactory;
 import org.eclipse.jetty.server.HttpConfiguration;
 import org.eclipse.jetty.server.HttpConnectionFactory;
+import org.eclipse.jetty.server.NetworkConnectionLimit;
 import org.eclipse.jetty.server.SecureRequestCustomizer;
 import org.eclipse.jetty.server.Server;
 import org.eclipse.jetty.server.ServerConnector;
@@ -38,6 +41,18 @@ final class IngestServer implements AutoCloseable {
 
     /** A connection on which nothing happens for this long is closed, a half-sent request with it. */
     private static final Duration IDLE_TIMEOUT = Duration.ofSeconds(30);
+
+    /**
+     * Those beyond are not accepted until others are closed. A connection that rests takes 5 KB of heap, and one with a
+     * request that has begun 20 KB, its headers among them; twice the connections that a busy service has.
+     */
+    private static final int MOST_CONNECTIONS = 16_000;
+
+    /** How long connections may rest when there are too many. */
+    private static final Duration CROWDED_IDLE_TIMEOUT = Duration.ofSeconds(5);
+
+    /** Room for a token or a few cookies; what a client sends of headers is held as long as its request. */
+    private static final int REQUEST_HEADER_BYTES = 8 * 1024;
 
     private final EventsHandler events;
     private final DocsHandler docs;
@@ -174,10 +189,21 @@ final class IngestServer implements AutoCloseable {
             // Without a check of the name that the client asked for: many come by address.
             http.addCustomizer(new SecureRequestCustomizer(false));
         }
+        http.setRequestHeaderSize(REQUEST_HEADER_BYTES);
+        // Buffers are not pooled: where the web server once gave one back twice, two clients would share it, and one of
+        // them could read what is the other's. On the heap, where new ones cost next to nothing.
+        http.setUseInputDirectByteBuffers(false);
+        http.setUseOutputDirectByteBuffers(false);
         HttpConnectionFactory http1 = new HttpConnectionFactory(http);
-        ServerConnector connector = tls == null
-                ? new ServerConnector(server, 1, 1, http1)
-                : new ServerConnector(server, 1, 1, new SslConnectionFactory(tls, http1.getProtocol()), http1);
+        ConnectionFactory[] protocols = tls == null
+                ? new ConnectionFactory[] {http1}
+                : new ConnectionFactory[] {new SslConnectionFactory(tls, http1.getProtocol()), http1};
+        ServerConnector connector =
+                new ServerConnector(server, null, null, ByteBufferPool.NON_POOLING, 1, 1, protocols);
+        connector.addBean(new SlowConnections(connector));
+        NetworkConnectionLimit connections = new NetworkConnectionLimit(MOST_CONNECTIONS, connector);
+        connections.setEndPointIdleTimeout(CROWDED_IDLE_TIMEOUT.toMillis());
+        server.addBean(connections);
         connector.setHost(settings.host());
         connector.setPort(settings.port());
         connector.setIdleTimeout(IDLE_TIMEOUT.toMillis());
