@@ -207,6 +207,8 @@ final class IngestServer implements AutoCloseable {
         connector.setHost(settings.host());
         connector.setPort(settings.port());
         connector.setIdleTimeout(IDLE_TIMEOUT.toMillis());
+        // Java's own 50 is too few for many that connect at once: whoever does not fit in tries again after a second.
+        connector.setAcceptQueueSize(1024);
         // A connection that rests is closed this soon once the service drains; one with a request is waited for. Sooner
         // would
         // meet requests that are on their way.
