@@ -27,6 +27,7 @@ final class TestPostgres implements AutoCloseable {
     private static final Path DOCUMENTATION = Path.of("..", "docs", "configuration.md");
 
     private final PostgresServer server;
+    private boolean paused;
 
     TestPostgres(Path directory) throws IOException {
         server = new PostgresServer(directory, TestKafka.freePort());
@@ -99,11 +100,13 @@ final class TestPostgres implements AutoCloseable {
 
     /** Stops all its processes as a debugger would: connections are kept, new ones are taken, and nobody is answered. */
     void pause() throws Exception {
+        paused = true;
         signal("STOP");
     }
 
     void resume() throws Exception {
         signal("CONT");
+        paused = false;
     }
 
     private void signal(String name) throws Exception {
@@ -129,7 +132,11 @@ final class TestPostgres implements AutoCloseable {
     }
 
     @Override
-    public void close() {
+    public void close() throws Exception {
+        if (paused) {
+            // Children that are stopped would outlive their postmaster.
+            resume();
+        }
         server.kill();
     }
 }
