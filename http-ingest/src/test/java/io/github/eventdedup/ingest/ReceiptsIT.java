@@ -77,7 +77,7 @@ class ReceiptsIT {
     }
 
     @AfterAll
-    static void stop() {
+    static void stop() throws Exception {
         try {
             if (ingest != null) {
                 ingest.close();
