@@ -42,10 +42,7 @@ final class IngestServer implements AutoCloseable {
     /** A connection on which nothing happens for this long is closed, a half-sent request with it. */
     private static final Duration IDLE_TIMEOUT = Duration.ofSeconds(30);
 
-    /**
-     * Those beyond are not accepted until others are closed. A connection that rests takes 5 KB of heap, and one with a
-     * request that has begun 20 KB, its headers among them; twice the connections that a busy service has.
-     */
+    /** Those beyond are not accepted until others are closed: each takes memory. More than a busy service has. */
     private static final int MOST_CONNECTIONS = 16_000;
 
     /** How long connections may rest when there are too many. */

@@ -13,7 +13,6 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HexFormat;
@@ -48,43 +47,31 @@ class BatchesIT {
     @TempDir
     private static Path directory;
 
-    private static TestKafka kafka;
-    private static HttpIngest ingest;
+    private static TestIngest ingest;
 
     @BeforeAll
     static void start() throws Exception {
-        kafka = new TestKafka(directory.resolve("kafka"));
-        kafka.start();
-        kafka.createTopic(STREAM, Map.of());
-        ingest = HttpIngest.start(IngestSettings.from(Map.of(
-                "DEDUP_HTTP_PORT", "0",
-                "DEDUP_KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrapServers(),
-                "DEDUP_STREAMS_DIR", TestEvents.streams(directory).toString(),
-                "DEDUP_MAX_BODY_BYTES", Integer.toString(MAX_BODY_BYTES),
-                "DEDUP_MAX_BATCH_EVENTS", Integer.toString(MAX_BATCH_EVENTS),
-                "DEDUP_MAX_IN_FLIGHT_BYTES", Integer.toString(MAX_IN_FLIGHT_BYTES),
-                "DEDUP_DELIVERY_TIMEOUT", "60s",
-                "DEDUP_DRAIN_TIMEOUT", "1s")));
-        await().atMost(Duration.ofSeconds(30))
-                .until(() -> RawClient.get(ingest.port(), "/health/ready").status() == 200);
+        ingest = TestIngest.start(
+                directory,
+                Map.of(
+                        "DEDUP_MAX_BODY_BYTES", Integer.toString(MAX_BODY_BYTES),
+                        "DEDUP_MAX_BATCH_EVENTS", Integer.toString(MAX_BATCH_EVENTS),
+                        "DEDUP_MAX_IN_FLIGHT_BYTES", Integer.toString(MAX_IN_FLIGHT_BYTES),
+                        "DEDUP_DELIVERY_TIMEOUT", "60s"));
     }
 
     @AfterAll
     static void stop() {
-        try {
-            if (ingest != null) {
-                ingest.close();
-            }
-        } finally {
-            kafka.close();
+        if (ingest != null) {
+            ingest.close();
         }
     }
 
     @AfterEach
     void everyCountAddsUpAndNothingIsHeld() throws Exception {
-        kafka.resume();
+        ingest.kafka.resume();
         await().untilAsserted(() -> {
-            assertThat(metric(ACCEPTED)).isEqualTo(kafka.records(STREAM).size());
+            assertThat(metric(ACCEPTED)).isEqualTo(ingest.kafka.records(STREAM).size());
             assertThat(metric("dedup_in_flight_bytes{of=\"kafka\"}")).isZero();
             assertThat(metric("dedup_in_flight_bytes{of=\"arriving\"}")).isZero();
         });
@@ -197,7 +184,7 @@ class BatchesIT {
 
     @Test
     void saysWhichEventsToSendAgainWhereKafkaIsFull() throws Exception {
-        kafka.pause();
+        ingest.kafka.pause();
         List<RawClient> waiting = new ArrayList<>();
         try {
             for (int i = 0; i < 8; i++) {
@@ -205,7 +192,7 @@ class BatchesIT {
                 waiting.add(client);
                 client.sendPost(TestEvents.PATH, large("fills " + i).getBytes(StandardCharsets.UTF_8));
             }
-            await().until(() -> ingest.freeBytes() < 100_000);
+            await().until(() -> ingest.ingest.freeBytes() < 100_000);
 
             assertThat(problem(postLines(large("full 1") + "\n" + large("full 2")), 503))
                     .isEqualTo("too many events are waiting for Kafka; try again");
@@ -215,7 +202,7 @@ class BatchesIT {
             mixed.sendPost(
                     PATH, ("[" + event("fits", 10) + "," + large("full 3") + "]").getBytes(StandardCharsets.UTF_8));
             await().until(() -> metric(UNAVAILABLE) == 3);
-            kafka.resume();
+            ingest.kafka.resume();
             Answer answer = mixed.read();
             assertThat(answer.status()).isEqualTo(207);
             assertThat(answer.headers()).containsEntry("retry-after", "1");
@@ -272,7 +259,7 @@ class BatchesIT {
 
     private static void assertResultsAreInTheTopic(Answer answer, List<String> events) {
         Map<String, ConsumerRecord<byte[], byte[]>> records = new HashMap<>();
-        kafka.records(STREAM).forEach(record -> records.put(record.partition() + ":" + record.offset(), record));
+        ingest.kafka.records(STREAM).forEach(record -> records.put(record.partition() + ":" + record.offset(), record));
         JsonNode results = TestEvents.json(answer).path("results");
         List<String> stored = new ArrayList<>();
         for (int i = 0; i < results.size(); i++) {

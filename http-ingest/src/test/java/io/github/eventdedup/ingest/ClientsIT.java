@@ -4,7 +4,6 @@ import static io.github.eventdedup.ingest.TestEvents.STREAM;
 import static io.github.eventdedup.ingest.TestEvents.VECTOR;
 import static io.github.eventdedup.ingest.TestEvents.VECTOR_FINGERPRINT;
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.awaitility.Awaitility.await;
 
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.sun.net.httpserver.HttpExchange;
@@ -46,35 +45,17 @@ class ClientsIT {
     @TempDir
     private static Path directory;
 
-    private static TestKafka kafka;
-    private static HttpIngest ingest;
+    private static TestIngest ingest;
 
     @BeforeAll
     static void start() throws Exception {
-        kafka = new TestKafka(directory.resolve("kafka"));
-        kafka.start();
-        kafka.createTopic(STREAM, Map.of());
-        ingest = HttpIngest.start(IngestSettings.from(Map.of(
-                "DEDUP_HTTP_PORT",
-                "0",
-                "DEDUP_KAFKA_BOOTSTRAP_SERVERS",
-                kafka.bootstrapServers(),
-                "DEDUP_STREAMS_DIR",
-                TestEvents.streams(directory).toString(),
-                "DEDUP_DRAIN_TIMEOUT",
-                "1s")));
-        await().atMost(Duration.ofSeconds(30))
-                .until(() -> RawClient.get(ingest.port(), "/health/ready").status() == 200);
+        ingest = TestIngest.start(directory, Map.of());
     }
 
     @AfterAll
     static void stop() {
-        try {
-            if (ingest != null) {
-                ingest.close();
-            }
-        } finally {
-            kafka.close();
+        if (ingest != null) {
+            ingest.close();
         }
     }
 
@@ -183,7 +164,7 @@ class ClientsIT {
     }
 
     private static long vectors() {
-        return kafka.records(STREAM).stream()
+        return ingest.kafka.records(STREAM).stream()
                 .filter(record -> HexFormat.of().formatHex(record.key()).equals(VECTOR_FINGERPRINT))
                 .count();
     }

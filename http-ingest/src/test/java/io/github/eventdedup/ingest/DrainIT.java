@@ -19,7 +19,6 @@ import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -35,8 +34,6 @@ import org.junit.jupiter.api.io.TempDir;
 /** The jar as a process of its own: how it starts, fails to start, and stops. */
 @Timeout(180)
 class DrainIT {
-
-    private static final Path JAR = Path.of("target", "http-ingest.jar");
 
     @TempDir
     private static Path kafkaDirectory;
@@ -77,18 +74,7 @@ class DrainIT {
     }
 
     private void start(Map<String, String> settings) throws IOException {
-        ProcessBuilder builder = new ProcessBuilder(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-Djava.io.tmpdir=" + Files.createDirectories(temporary()),
-                "-jar",
-                JAR.toString());
-        builder.environment().keySet().removeIf(key -> key.startsWith("DEDUP_"));
-        builder.environment()
-                .putAll(Map.of(
-                        "DEDUP_HTTP_PORT", Integer.toString(port),
-                        "DEDUP_KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrapServers(),
-                        "DEDUP_STREAMS_DIR", TestEvents.streams(directory).toString()));
-        builder.environment().putAll(settings);
+        ProcessBuilder builder = TestIngest.process(kafka, port, TestEvents.streams(directory), temporary(), settings);
         process = builder.redirectOutput(directory.resolve("out").toFile())
                 .redirectError(directory.resolve("err").toFile())
                 .start();
@@ -100,9 +86,7 @@ class DrainIT {
 
     private void startAndAwaitReady(Map<String, String> settings) throws IOException {
         start(settings);
-        await().atMost(Duration.ofSeconds(30))
-                .ignoreExceptions()
-                .until(() -> RawClient.get(port, "/health/ready").status() == 200);
+        TestIngest.awaitReady(port);
     }
 
     @Test

@@ -3,7 +3,6 @@ package io.github.eventdedup.ingest;
 import static io.github.eventdedup.ingest.FuzzedRequests.concat;
 import static io.github.eventdedup.ingest.FuzzedRequests.gzip;
 import static io.github.eventdedup.ingest.TestEvents.PATH;
-import static io.github.eventdedup.ingest.TestEvents.STREAM;
 import static io.github.eventdedup.ingest.TestEvents.VECTOR;
 import static io.github.eventdedup.ingest.TestEvents.VECTOR_FINGERPRINT;
 import static io.github.eventdedup.ingest.TestEvents.event;
@@ -18,7 +17,6 @@ import java.io.EOFException;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.Arrays;
 import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
@@ -39,37 +37,17 @@ class HostileRequestsIT {
     @TempDir
     private static Path directory;
 
-    private static TestKafka kafka;
-    private static HttpIngest ingest;
+    private static TestIngest ingest;
 
     @BeforeAll
     static void start() throws Exception {
-        kafka = new TestKafka(directory.resolve("kafka"));
-        kafka.start();
-        kafka.createTopic(STREAM, Map.of());
-        ingest = HttpIngest.start(IngestSettings.from(Map.of(
-                "DEDUP_HTTP_PORT",
-                "0",
-                "DEDUP_KAFKA_BOOTSTRAP_SERVERS",
-                kafka.bootstrapServers(),
-                "DEDUP_STREAMS_DIR",
-                TestEvents.streams(directory).toString(),
-                "DEDUP_DRAIN_TIMEOUT",
-                "1s")));
-        await().atMost(Duration.ofSeconds(30))
-                .until(() -> RawClient.get(ingest.port(), "/health/ready").status() == 200);
+        ingest = TestIngest.start(directory, Map.of());
     }
 
     @AfterAll
     static void stop() {
-        try {
-            if (ingest != null) {
-                ingest.close();
-            }
-        } finally {
-            if (kafka != null) {
-                kafka.close();
-            }
+        if (ingest != null) {
+            ingest.close();
         }
     }
 
@@ -216,8 +194,8 @@ class HostileRequestsIT {
 
     @Test
     void clientsThatGoAwayLeaveNothingBehind() throws Exception {
-        int free = ingest.freeBytes();
-        int freeArriving = ingest.freeArrivingBytes();
+        int free = ingest.ingest.freeBytes();
+        int freeArriving = ingest.ingest.freeArrivingBytes();
         for (int i = 0; i < 200; i++) {
             try (RawClient client = new RawClient(ingest.port())) {
                 client.send(
@@ -229,8 +207,8 @@ class HostileRequestsIT {
             }
         }
         await().untilAsserted(() -> {
-            assertThat(ingest.freeBytes()).isEqualTo(free);
-            assertThat(ingest.freeArrivingBytes()).isEqualTo(freeArriving);
+            assertThat(ingest.ingest.freeBytes()).isEqualTo(free);
+            assertThat(ingest.ingest.freeArrivingBytes()).isEqualTo(freeArriving);
         });
     }
 }

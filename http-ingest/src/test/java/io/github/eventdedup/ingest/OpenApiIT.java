@@ -1,12 +1,10 @@
 package io.github.eventdedup.ingest;
 
 import static io.github.eventdedup.ingest.TestEvents.PATH;
-import static io.github.eventdedup.ingest.TestEvents.STREAM;
 import static io.github.eventdedup.ingest.TestEvents.VECTOR;
 import static io.github.eventdedup.ingest.TestEvents.fingerprint;
 import static io.github.eventdedup.ingest.TestEvents.problem;
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.awaitility.Awaitility.await;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
@@ -17,7 +15,6 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -42,36 +39,19 @@ class OpenApiIT {
     @TempDir
     private static Path directory;
 
-    private static TestKafka kafka;
-    private static HttpIngest ingest;
+    private static TestIngest ingest;
     private static OpenApiDocument document;
 
     @BeforeAll
     static void start() throws Exception {
-        kafka = new TestKafka(directory.resolve("kafka"));
-        kafka.start();
-        kafka.createTopic(STREAM, Map.of());
-        ingest = HttpIngest.start(IngestSettings.from(Map.of(
-                "DEDUP_HTTP_PORT",
-                "0",
-                "DEDUP_KAFKA_BOOTSTRAP_SERVERS",
-                kafka.bootstrapServers(),
-                "DEDUP_STREAMS_DIR",
-                TestEvents.streams(directory).toString(),
-                "DEDUP_DRAIN_TIMEOUT",
-                "1s")));
-        await().atMost(Duration.ofSeconds(30)).until(() -> get("/health/ready").status() == 200);
+        ingest = TestIngest.start(directory, Map.of());
         document = OpenApiDocument.of(get("/openapi.json").body());
     }
 
     @AfterAll
     static void stop() {
-        try {
-            if (ingest != null) {
-                ingest.close();
-            }
-        } finally {
-            kafka.close();
+        if (ingest != null) {
+            ingest.close();
         }
     }
 
@@ -88,7 +68,7 @@ class OpenApiIT {
                 documented.add(operation.method() + " " + path);
             }
         }
-        assertThat(withoutHead(ingest.routes())).isEqualTo(withoutHead(documented));
+        assertThat(withoutHead(ingest.ingest.routes())).isEqualTo(withoutHead(documented));
     }
 
     /** The paths of an operation; one whose parameter has a few values only is several. */

@@ -33,7 +33,6 @@ import org.junit.jupiter.api.io.TempDir;
 @Timeout(180)
 class ReceiptsOutageIT {
 
-    private static final Path JAR = Path.of("target", "http-ingest.jar");
     private static final String RECEIPT = "/v1/streams/view-events/events/" + VECTOR_FINGERPRINT;
     private static final String PASSWORD = "correct-horse";
 
@@ -73,27 +72,24 @@ class ReceiptsOutageIT {
         passwordFile = Files.writeString(directory.resolve("password"), PASSWORD + "\n");
         port = TestKafka.freePort();
 
-        ProcessBuilder builder = new ProcessBuilder(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-Djava.io.tmpdir=" + Files.createDirectory(directory.resolve("tmp")),
-                "-jar",
-                JAR.toString());
-        builder.environment().keySet().removeIf(key -> key.startsWith("DEDUP_"));
-        builder.environment()
-                .putAll(Map.of(
-                        "DEDUP_HTTP_PORT", Integer.toString(port),
-                        "DEDUP_KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrapServers(),
-                        "DEDUP_STREAMS_DIR", TestEvents.streams(directory).toString(),
-                        "DEDUP_DRAIN_TIMEOUT", "10s",
-                        "DEDUP_POSTGRES_URL", postgres.url(),
-                        "DEDUP_POSTGRES_USER", TestPostgres.READER,
-                        "DEDUP_POSTGRES_PASSWORD_FILE", passwordFile.toString()));
+        ProcessBuilder builder = TestIngest.process(
+                kafka,
+                port,
+                TestEvents.streams(directory),
+                directory.resolve("tmp"),
+                Map.of(
+                        "DEDUP_DRAIN_TIMEOUT",
+                        "10s",
+                        "DEDUP_POSTGRES_URL",
+                        postgres.url(),
+                        "DEDUP_POSTGRES_USER",
+                        TestPostgres.READER,
+                        "DEDUP_POSTGRES_PASSWORD_FILE",
+                        passwordFile.toString()));
         process = builder.redirectErrorStream(true)
                 .redirectOutput(directory.resolve("log").toFile())
                 .start();
-        await().atMost(Duration.ofSeconds(30))
-                .ignoreExceptions()
-                .until(() -> RawClient.get(port, "/health/ready").status() == 200);
+        TestIngest.awaitReady(port);
     }
 
     @AfterEach

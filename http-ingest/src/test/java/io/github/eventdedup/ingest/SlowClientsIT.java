@@ -56,26 +56,18 @@ class SlowClientsIT {
         kafka.createTopic(STREAM, Map.of());
         port = TestKafka.freePort();
         trickle = Executors.newScheduledThreadPool(1);
-        ProcessBuilder builder = new ProcessBuilder(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+        ProcessBuilder builder = TestIngest.process(
+                kafka,
+                port,
+                TestEvents.streams(directory),
+                directory.resolve("tmp"),
+                Map.of("DEDUP_DELIVERY_TIMEOUT", "2m"),
                 "-Xmx512m",
-                "-XX:+ExitOnOutOfMemoryError",
-                "-Djava.io.tmpdir=" + Files.createDirectories(directory.resolve("tmp")),
-                "-jar",
-                Path.of("target", "http-ingest.jar").toString());
-        builder.environment().keySet().removeIf(key -> key.startsWith("DEDUP_"));
-        builder.environment()
-                .putAll(Map.of(
-                        "DEDUP_HTTP_PORT", Integer.toString(port),
-                        "DEDUP_KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrapServers(),
-                        "DEDUP_DELIVERY_TIMEOUT", "2m",
-                        "DEDUP_STREAMS_DIR", TestEvents.streams(directory).toString()));
+                "-XX:+ExitOnOutOfMemoryError");
         process = builder.redirectErrorStream(true)
                 .redirectOutput(directory.resolve("out").toFile())
                 .start();
-        await().atMost(Duration.ofSeconds(60))
-                .ignoreExceptions()
-                .until(() -> RawClient.get(port, "/health/ready").status() == 200);
+        TestIngest.awaitReady(port);
     }
 
     @AfterAll
