@@ -33,7 +33,7 @@ final class Problem extends RuntimeException {
         this.retryAfterSeconds = retryAfterSeconds;
     }
 
-    /** Events cannot be taken right now; to send the same request again is right, and safe. */
+    /** It cannot be done right now; to send the same request again is right, and safe. */
     static Problem unavailable(String detail) {
         return new Problem(HttpStatus.SERVICE_UNAVAILABLE_503, detail, 1);
     }
