@@ -100,7 +100,7 @@ class FuzzIT {
          */
         private static boolean isRaceOfWebServer(LogEvent event) {
             String thrown = String.valueOf(event.getThrown());
-            return event.getLoggerName().startsWith("org.eclipse.jetty.util.thread.")
+            return event.getLoggerName().startsWith("org.eclipse.jetty.")
                     && (thrown.contains("channel already completed")
                             || thrown.contains("already released")
                             || thrown.contains("because \"stream\" is null"));
