@@ -1,16 +1,6 @@
 package io.github.eventdedup.event;
 
-import com.fasterxml.jackson.core.JsonLocation;
-import com.fasterxml.jackson.core.JsonParseException;
-import com.fasterxml.jackson.core.JsonParser;
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.dataformat.yaml.YAMLFactory;
-import com.fasterxml.jackson.dataformat.yaml.YAMLParser;
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -49,10 +39,6 @@ final class StreamDefinitionParser {
 
     private static final String LOWER_CASE = "lower-case letters, digits and '_'";
 
-    private static final YAMLFactory YAML = YAMLFactory.builder()
-            .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-            .build();
-
     private final Path file;
     private final List<String> errors = new ArrayList<>();
 
@@ -61,53 +47,11 @@ final class StreamDefinitionParser {
     }
 
     StreamDefinition parse(String text) throws InvalidStreamDefinitionException {
-        StreamDefinition definition = null;
-        try {
-            refuseAliases(text);
-            definition = stream(root(text));
-        } catch (JsonProcessingException e) {
-            errors.add("the file: " + problem(e) + atLine(e.getLocation()));
-        } catch (IOException e) {
-            throw new UncheckedIOException("reading from a string does no I/O", e);
-        }
+        StreamDefinition definition = StrictYaml.read(text, errors, this::stream);
         if (!errors.isEmpty()) {
             throw new InvalidStreamDefinitionException(file, errors);
         }
         return definition;
-    }
-
-    private static JsonNode root(String text) throws IOException {
-        try (JsonParser parser = YAML.createParser(text)) {
-            JsonNode root = new ObjectMapper().readTree(parser);
-            if (parser.nextToken() != null) {
-                throw new JsonParseException(parser, "holds more than one YAML document");
-            }
-            return root;
-        }
-    }
-
-    /** Jackson reads the alias *x as the text "x": left alone, it would name a table after an anchor. */
-    private void refuseAliases(String text) throws IOException {
-        try (YAMLParser parser = YAML.createParser(text)) {
-            while (parser.nextToken() != null) {
-                if (parser.isCurrentAlias()) {
-                    errors.add("*" + parser.getText() + ": is an alias; write out what it stands for"
-                            + atLine(parser.currentTokenLocation()));
-                }
-            }
-        }
-    }
-
-    /** What is wrong with the YAML, on one line: without the excerpts that the parser adds, which are indented. */
-    private static String problem(JsonProcessingException e) {
-        return e.getOriginalMessage()
-                .lines()
-                .filter(line -> !line.startsWith(" "))
-                .collect(Collectors.joining(": "));
-    }
-
-    private static String atLine(JsonLocation location) {
-        return location == null ? "" : " (line " + location.getLineNr() + ")";
     }
 
     private StreamDefinition stream(JsonNode root) {

@@ -1,18 +1,9 @@
 package io.github.eventdedup.ingest;
 
-import com.fasterxml.jackson.core.JsonLocation;
-import com.fasterxml.jackson.core.JsonParseException;
-import com.fasterxml.jackson.core.JsonParser;
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.dataformat.yaml.YAMLFactory;
-import com.fasterxml.jackson.dataformat.yaml.YAMLParser;
+import io.github.eventdedup.event.StrictYaml;
 import io.github.eventdedup.ingest.ApiKeys.ApiKey;
 import io.github.eventdedup.ingest.FileWatch.Source;
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.HexFormat;
@@ -21,7 +12,6 @@ import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
-import java.util.stream.Collectors;
 
 /** Reads the file of API keys and gathers every error on the way. Not thread-safe, for one use. */
 final class ApiKeysParser {
@@ -37,10 +27,6 @@ final class ApiKeysParser {
     /** More than one process can take, and few enough for the limiter to count by the nanosecond. */
     private static final int MOST_REQUESTS_PER_SECOND = 1_000_000;
 
-    private static final YAMLFactory YAML = YAMLFactory.builder()
-            .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-            .build();
-
     private final Source source;
     private final Set<String> streams;
     private final List<String> errors = new ArrayList<>();
@@ -53,53 +39,11 @@ final class ApiKeysParser {
 
     /** @throws StartupException with every error at once, each naming the entry; none quotes a hash */
     List<ApiKey> parse(String text) throws StartupException {
-        List<ApiKey> keys = List.of();
-        try {
-            refuseAliases(text);
-            keys = keys(root(text));
-        } catch (JsonProcessingException e) {
-            errors.add("the file: " + problem(e) + atLine(e.getLocation()));
-        } catch (IOException e) {
-            throw new UncheckedIOException("reading from a string does no I/O", e);
-        }
+        List<ApiKey> keys = StrictYaml.read(text, errors, this::keys);
         if (!errors.isEmpty()) {
             throw new StartupException(source + " is not a valid file of API keys:\n  " + String.join("\n  ", errors));
         }
         return keys;
-    }
-
-    private static JsonNode root(String text) throws IOException {
-        try (JsonParser parser = YAML.createParser(text)) {
-            JsonNode root = new ObjectMapper().readTree(parser);
-            if (parser.nextToken() != null) {
-                throw new JsonParseException(parser, "holds more than one YAML document");
-            }
-            return root;
-        }
-    }
-
-    /** Jackson reads the alias *x as the text "x". */
-    private void refuseAliases(String text) throws IOException {
-        try (YAMLParser parser = YAML.createParser(text)) {
-            while (parser.nextToken() != null) {
-                if (parser.isCurrentAlias()) {
-                    errors.add("*" + parser.getText() + ": is an alias; write out what it stands for"
-                            + atLine(parser.currentTokenLocation()));
-                }
-            }
-        }
-    }
-
-    /** What is wrong with the YAML, on one line: without the excerpts that the parser adds, which are indented. */
-    private static String problem(JsonProcessingException e) {
-        return e.getOriginalMessage()
-                .lines()
-                .filter(line -> !line.startsWith(" "))
-                .collect(Collectors.joining(": "));
-    }
-
-    private static String atLine(JsonLocation location) {
-        return location == null ? "" : " (line " + location.getLineNr() + ")";
     }
 
     private List<ApiKey> keys(JsonNode root) {
