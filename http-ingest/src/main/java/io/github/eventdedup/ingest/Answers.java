@@ -9,7 +9,6 @@ import java.nio.ByteBuffer;
 import org.eclipse.jetty.http.HttpField;
 import org.eclipse.jetty.http.HttpFields;
 import org.eclipse.jetty.http.HttpHeader;
-import org.eclipse.jetty.http.HttpStatus;
 import org.eclipse.jetty.http.PreEncodedHttpField;
 import org.eclipse.jetty.server.Response;
 import org.eclipse.jetty.util.Callback;
@@ -20,7 +19,6 @@ final class Answers {
     private static final HttpField JSON = new PreEncodedHttpField(HttpHeader.CONTENT_TYPE, "application/json");
     private static final HttpField PROBLEM_JSON =
             new PreEncodedHttpField(HttpHeader.CONTENT_TYPE, Problem.CONTENT_TYPE);
-    private static final HttpField BEARER = new PreEncodedHttpField(HttpHeader.WWW_AUTHENTICATE, "Bearer");
 
     private static final JsonFactory FACTORY = new JsonFactory();
 
@@ -54,12 +52,7 @@ final class Answers {
 
     /** Answers why the request was not carried out. */
     void problem(Response response, Callback callback, Problem problem) {
-        if (problem.retryAfterSeconds() > 0) {
-            response.getHeaders().put(HttpHeader.RETRY_AFTER, problem.retryAfterSeconds());
-        }
-        if (problem.status() == HttpStatus.UNAUTHORIZED_401) {
-            response.getHeaders().put(BEARER);
-        }
+        problem.headers().forEach(response.getHeaders()::put);
         write(response, callback, problem.status(), PROBLEM_JSON, problem.json());
     }
 

@@ -1,7 +1,6 @@
 package io.github.eventdedup.ingest;
 
 import io.github.eventdedup.ingest.IngestSettings.Limits;
-import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
@@ -97,19 +96,17 @@ final class EventsHandler extends Handler.Wrapper {
         }
         EventsRequest.Stream stream = streams.get(name);
         if (stream == null) {
-            throw new Problem(
-                    HttpStatus.NOT_FOUND_404,
-                    "there is no stream '" + name + "'; there is " + String.join(", ", streams.keySet()));
+            throw Problem.noSuchStream(name, streams.keySet());
         }
         boolean lines = isNdjson(request, legacy);
-        checkEncoding(request);
+        boolean gzip = isGzip(request);
         if (legacy && request.getLength() > limits.eventBytes()) {
             throw EventsRequest.eventTooLarge(limits);
         }
         if (request.getLength() > limits.bodyBytes()) {
             throw EventsRequest.bodyTooLarge(limits);
         }
-        new EventsRequest(stream, limits, arriving, answers, lines, !legacy, request, response, callback).read();
+        new EventsRequest(stream, limits, arriving, answers, lines, gzip, !legacy, request, response, callback).read();
     }
 
     /** Whether the body is NDJSON. On the path of the first clients, who may not say what they send, it is JSON. */
@@ -142,13 +139,18 @@ final class EventsHandler extends Handler.Wrapper {
         return parts[0].strip();
     }
 
-    private static void checkEncoding(Request request) {
-        List<String> encodings = request.getHeaders().getValuesList(HttpHeader.CONTENT_ENCODING);
-        String encoding = encodings.isEmpty() ? null : String.join(",", encodings);
-        if (encoding != null && !encoding.equalsIgnoreCase("gzip") && !encoding.equalsIgnoreCase("identity")) {
+    private static boolean isGzip(Request request) {
+        // Nearly no request has the header.
+        if (!request.getHeaders().contains(HttpHeader.CONTENT_ENCODING)) {
+            return false;
+        }
+        String encoding = String.join(",", request.getHeaders().getValuesList(HttpHeader.CONTENT_ENCODING));
+        boolean gzip = encoding.equalsIgnoreCase("gzip");
+        if (!gzip && !encoding.isEmpty() && !encoding.equalsIgnoreCase("identity")) {
             throw new Problem(
                     HttpStatus.UNSUPPORTED_MEDIA_TYPE_415,
                     "the content encoding is not taken; send the events as they are, or with gzip");
         }
+        return gzip;
     }
 }

@@ -66,6 +66,7 @@ final class EventsRequest implements EventSplitter.Sink {
     /**
      * @param arriving what all requests together may hold of bodies and results
      * @param lines whether the body is NDJSON; otherwise it is JSON
+     * @param gzip whether the body is compressed
      * @param batchesTaken whether an array is a batch; otherwise it is an event that is wrong
      * @param callback completed when the request has been answered
      */
@@ -75,6 +76,7 @@ final class EventsRequest implements EventSplitter.Sink {
             Semaphore arriving,
             Answers answers,
             boolean lines,
+            boolean gzip,
             boolean batchesTaken,
             Request request,
             Response response,
@@ -87,7 +89,7 @@ final class EventsRequest implements EventSplitter.Sink {
         this.request = request;
         this.response = response;
         this.callback = Callback.from(callback, this::release);
-        gzip = request.getHeaders().contains(HttpHeader.CONTENT_ENCODING, "gzip") ? new GzipBody(this::take) : null;
+        this.gzip = gzip ? new GzipBody(this::take) : null;
         if (lines) {
             frame(Framing.LINES);
         }

@@ -275,12 +275,7 @@ final class IngestServer implements AutoCloseable {
     }
 
     private static void answer(Context context, Problem problem) {
-        if (problem.retryAfterSeconds() > 0) {
-            context.header("Retry-After", Long.toString(problem.retryAfterSeconds()));
-        }
-        if (problem.status() == HttpStatus.UNAUTHORIZED_401) {
-            context.header("WWW-Authenticate", "Bearer");
-        }
+        problem.headers().forEach(context::header);
         context.status(problem.status()).contentType(Problem.CONTENT_TYPE).result(problem.json());
     }
 

@@ -3,6 +3,8 @@ package io.github.eventdedup.ingest;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.nio.charset.StandardCharsets;
+import java.util.Collection;
+import java.util.Map;
 import org.eclipse.jetty.http.HttpStatus;
 
 /**
@@ -43,6 +45,13 @@ final class Problem extends RuntimeException {
         return new Problem(HttpStatus.TOO_MANY_REQUESTS_429, detail, retryAfterSeconds);
     }
 
+    /** @param streams the names of those that there are */
+    static Problem noSuchStream(String stream, Collection<String> streams) {
+        return new Problem(
+                HttpStatus.NOT_FOUND_404,
+                "there is no stream '" + stream + "'; there is " + String.join(", ", streams));
+    }
+
     int status() {
         return status;
     }
@@ -50,6 +59,14 @@ final class Problem extends RuntimeException {
     /** When to send the request again, for the header {@code Retry-After}; 0 where to do so is of no use. */
     long retryAfterSeconds() {
         return retryAfterSeconds;
+    }
+
+    /** What the answer says beside its body, by the name of the header. */
+    Map<String, String> headers() {
+        if (retryAfterSeconds > 0) {
+            return Map.of("Retry-After", Long.toString(retryAfterSeconds));
+        }
+        return status == HttpStatus.UNAUTHORIZED_401 ? Map.of("WWW-Authenticate", "Bearer") : Map.of();
     }
 
     byte[] json() {

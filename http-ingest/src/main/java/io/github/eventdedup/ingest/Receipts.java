@@ -190,9 +190,7 @@ final class Receipts implements AutoCloseable {
     private Lookup lookup(String stream) {
         Lookup lookup = lookups.get(stream);
         if (lookup == null) {
-            throw new Problem(
-                    HttpStatus.NOT_FOUND_404,
-                    "there is no stream '" + stream + "'; there is " + String.join(", ", lookups.keySet()));
+            throw Problem.noSuchStream(stream, lookups.keySet());
         }
         if (lookup.sql() == null) {
             throw new Problem(
