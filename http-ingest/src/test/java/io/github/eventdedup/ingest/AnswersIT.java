@@ -8,7 +8,6 @@ import static io.github.eventdedup.ingest.TestEvents.event;
 import static io.github.eventdedup.ingest.TestEvents.fingerprint;
 import static io.github.eventdedup.ingest.TestEvents.problem;
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.awaitility.Awaitility.await;
 
 import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.ingest.RawClient.Answer;
@@ -16,7 +15,6 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
@@ -64,7 +62,7 @@ class AnswersIT {
                 streams.toString(),
                 "DEDUP_DRAIN_TIMEOUT",
                 "1s")));
-        await().atMost(Duration.ofSeconds(30)).until(() -> get("/health/ready").status() == 200);
+        TestIngest.awaitReady(ingest.port());
     }
 
     @AfterAll

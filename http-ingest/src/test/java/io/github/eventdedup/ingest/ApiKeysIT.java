@@ -76,8 +76,7 @@ class ApiKeysIT {
                 Files.readString(streams.resolve("view-events.yaml")).replace("stream: view-events", "stream: other"));
         log = new LogLines();
         ingest = HttpIngest.start(settings(streams));
-        await().atMost(Duration.ofSeconds(30))
-                .until(() -> RawClient.get(ingest.port(), "/health/ready").status() == 200);
+        TestIngest.awaitReady(ingest.port());
     }
 
     private IngestSettings settings(Path streams) throws StartupException {
@@ -196,8 +195,7 @@ class ApiKeysIT {
         ingest.close();
         writeKeys(entry("slow", "the-slow-key", STREAM, ", requests-per-second: 1"));
         ingest = HttpIngest.start(settings(directory.resolve("streams")));
-        await().atMost(Duration.ofSeconds(30))
-                .until(() -> RawClient.get(ingest.port(), "/health/ready").status() == 200);
+        TestIngest.awaitReady(ingest.port());
 
         Answer refused = postWith("the-slow-key");
         fingerprint(refused);

@@ -81,7 +81,7 @@ class KafkaOutageIT {
         problem(RawClient.post(ingest.port(), PATH, VECTOR), 503);
 
         kafka.createTopic(STREAM, Map.of());
-        awaitReady();
+        TestIngest.awaitReady(ingest.port());
         fingerprint(RawClient.post(ingest.port(), PATH, VECTOR));
     }
 
@@ -90,7 +90,7 @@ class KafkaOutageIT {
         kafka.start();
         kafka.createTopic(STREAM, Map.of());
         startIngest(Map.of());
-        awaitReady();
+        TestIngest.awaitReady(ingest.port());
 
         Load load = new Load(ingest.port(), 8);
         try (load) {
@@ -108,7 +108,7 @@ class KafkaOutageIT {
 
             kafka.start();
             await().atMost(Duration.ofSeconds(30)).until(() -> load.count(202) > acceptedBefore + 200);
-            awaitReady();
+            TestIngest.awaitReady(ingest.port());
         }
         assertThat(load.outcomes())
                 .allSatisfy(outcome -> assertThat(outcome.answer().status()).isIn(202, 503));
@@ -122,7 +122,7 @@ class KafkaOutageIT {
         kafka.createTopic(STREAM, Map.of());
         startIngest(Map.of(
                 "DEDUP_MAX_IN_FLIGHT_BYTES", Integer.toString(LEAST_IN_FLIGHT_BYTES), "DEDUP_DELIVERY_TIMEOUT", "60s"));
-        awaitReady();
+        TestIngest.awaitReady(ingest.port());
 
         kafka.pause();
         List<RawClient> waiting = new ArrayList<>();
@@ -156,7 +156,7 @@ class KafkaOutageIT {
         kafka.start();
         kafka.createTopic(STREAM, Map.of());
         startIngest(Map.of("DEDUP_DELIVERY_TIMEOUT", "60s"));
-        awaitReady();
+        TestIngest.awaitReady(ingest.port());
         int free = ingest.freeBytes();
 
         kafka.pause();
@@ -170,11 +170,6 @@ class KafkaOutageIT {
         kafka.resume();
         await().until(() -> ingest.freeBytes() == free);
         fingerprint(RawClient.post(ingest.port(), PATH, VECTOR));
-    }
-
-    private void awaitReady() {
-        await().atMost(Duration.ofSeconds(30))
-                .until(() -> RawClient.get(ingest.port(), "/health/ready").status() == 200);
     }
 
     private static List<String> acceptedFingerprints(Load load) {

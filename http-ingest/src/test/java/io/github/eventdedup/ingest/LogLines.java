@@ -2,6 +2,7 @@ package io.github.eventdedup.ingest;
 
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Predicate;
 import org.apache.logging.log4j.Level;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.core.LogEvent;
@@ -28,14 +29,16 @@ final class LogLines implements AutoCloseable {
     }
 
     List<String> all() {
-        return events.stream().map(LogLines::text).toList();
+        return of(event -> true);
     }
 
     List<String> warnings() {
-        return events.stream()
-                .filter(event -> event.getLevel().isMoreSpecificThan(Level.WARN))
-                .map(LogLines::text)
-                .toList();
+        return of(event -> event.getLevel().isMoreSpecificThan(Level.WARN));
+    }
+
+    /** Those that are of this kind. */
+    List<String> of(Predicate<LogEvent> kind) {
+        return events.stream().filter(kind).map(LogLines::text).toList();
     }
 
     /** With the exception, where there is one. */

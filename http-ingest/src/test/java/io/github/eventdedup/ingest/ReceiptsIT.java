@@ -8,12 +8,10 @@ import static io.github.eventdedup.ingest.TestEvents.fingerprint;
 import static io.github.eventdedup.ingest.TestEvents.problem;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
-import static org.awaitility.Awaitility.await;
 
 import io.github.eventdedup.ingest.RawClient.Answer;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.time.Instant;
 import java.util.HashMap;
 import java.util.Locale;
@@ -73,7 +71,7 @@ class ReceiptsIT {
                 TestPostgres.READER,
                 "DEDUP_POSTGRES_PASSWORD",
                 PASSWORD))));
-        awaitReady(ingest);
+        TestIngest.awaitReady(ingest.port());
     }
 
     @AfterAll
@@ -97,11 +95,6 @@ class ReceiptsIT {
         settings.put("DEDUP_STREAMS_DIR", streams.toString());
         settings.put("DEDUP_DRAIN_TIMEOUT", "1s");
         return settings;
-    }
-
-    private static void awaitReady(HttpIngest ingest) {
-        await().atMost(Duration.ofSeconds(30))
-                .until(() -> RawClient.get(ingest.port(), "/health/ready").status() == 200);
     }
 
     private static Answer get(String path) throws Exception {
@@ -184,7 +177,7 @@ class ReceiptsIT {
     @Test
     void hasNoReceiptsWithoutADatabase() throws Exception {
         try (HttpIngest without = HttpIngest.start(IngestSettings.from(settings(Map.of())))) {
-            awaitReady(without);
+            TestIngest.awaitReady(without.port());
             assertThat(problem(RawClient.get(without.port(), EVENTS + VECTOR_FINGERPRINT), 404))
                     .contains("DEDUP_POSTGRES_URL");
             fingerprint(RawClient.post(without.port(), PATH, VECTOR));

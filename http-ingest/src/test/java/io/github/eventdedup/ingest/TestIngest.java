@@ -3,6 +3,7 @@ package io.github.eventdedup.ingest;
 import static org.awaitility.Awaitility.await;
 
 import java.io.IOException;
+import java.net.ConnectException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -15,7 +16,7 @@ import java.util.stream.Stream;
 final class TestIngest implements AutoCloseable {
 
     private static final Path JAR = Path.of("target", "http-ingest.jar");
-    private static final Duration MAY_START_FOR = Duration.ofSeconds(60);
+    private static final Duration MAY_START_FOR = Duration.ofSeconds(30);
 
     final TestKafka kafka;
     final HttpIngest ingest;
@@ -71,9 +72,10 @@ final class TestIngest implements AutoCloseable {
         return builder;
     }
 
+    /** Refused connections count as not ready yet: a process takes a while until it listens. */
     static void awaitReady(int port) {
         await().atMost(MAY_START_FOR)
-                .ignoreExceptions()
+                .ignoreException(ConnectException.class)
                 .until(() -> RawClient.get(port, "/health/ready").status() == 200);
     }
 
