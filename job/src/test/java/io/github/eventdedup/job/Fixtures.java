@@ -1,5 +1,7 @@
 package io.github.eventdedup.job;
 
+import static org.awaitility.Awaitility.await;
+
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.servers.ClickHouseServer;
 import java.io.IOException;
@@ -23,6 +25,10 @@ import org.apache.flink.configuration.Configuration;
 import org.apache.flink.runtime.minicluster.MiniCluster;
 import org.apache.flink.runtime.minicluster.MiniClusterConfiguration;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.common.config.ConfigResource;
 
 /** The project's own stream, schema and sample, for tests and benchmarks. */
 final class Fixtures {
@@ -135,6 +141,33 @@ final class Fixtures {
         Topics.create(neighbours, List.of(stream), errors);
         if (!errors.isEmpty()) {
             throw new InvalidSettingsException(errors);
+        }
+    }
+
+    /**
+     * The broker answers for the controller, before it has heard of the change itself; returns when it has, so that what is
+     * read next is not what was.
+     */
+    static void setTopicSetting(Neighbours neighbours, String topic, String name, String value) throws Exception {
+        ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
+        AlterConfigOp operation = new AlterConfigOp(new ConfigEntry(name, value), AlterConfigOp.OpType.SET);
+        try (Admin admin = neighbours.kafka()) {
+            admin.incrementalAlterConfigs(Map.of(resource, List.of(operation)))
+                    .all()
+                    .get();
+        }
+        await().until(() -> topicSetting(neighbours, topic, name).equals(value));
+    }
+
+    static String topicSetting(Neighbours neighbours, String topic, String name) throws Exception {
+        ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
+        try (Admin admin = neighbours.kafka()) {
+            return admin.describeConfigs(List.of(resource))
+                    .values()
+                    .get(resource)
+                    .get()
+                    .get(name)
+                    .value();
         }
     }
 

@@ -7,11 +7,6 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import io.github.eventdedup.event.StreamDefinition;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Map;
-import org.apache.kafka.clients.admin.Admin;
-import org.apache.kafka.clients.admin.AlterConfigOp;
-import org.apache.kafka.clients.admin.ConfigEntry;
-import org.apache.kafka.common.config.ConfigResource;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -175,13 +170,6 @@ class PreflightIT {
     }
 
     private static void topicSetting(String topic, String name, String value) throws Exception {
-        try (Admin admin =
-                Admin.create(Map.of("bootstrap.servers", servers.kafka().bootstrapServers()))) {
-            ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
-            AlterConfigOp operation = new AlterConfigOp(new ConfigEntry(name, value), AlterConfigOp.OpType.SET);
-            admin.incrementalAlterConfigs(Map.of(resource, List.of(operation)))
-                    .all()
-                    .get();
-        }
+        Fixtures.setTopicSetting(servers.neighbours(), topic, name, value);
     }
 }

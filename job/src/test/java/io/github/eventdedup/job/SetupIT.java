@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
+import static org.awaitility.Awaitility.await;
 
 import io.github.eventdedup.event.StreamDefinition;
 import java.nio.file.Files;
@@ -14,11 +15,9 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
-import org.apache.kafka.clients.admin.AlterConfigOp;
-import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.TopicDescription;
-import org.apache.kafka.common.config.ConfigResource;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -53,6 +52,7 @@ class SetupIT {
         try (Admin admin = servers.neighbours().kafka()) {
             admin.deleteTopics(admin.listTopics().names().get()).all().get();
         }
+        awaitTopics(0);
     }
 
     @Test
@@ -83,7 +83,7 @@ class SetupIT {
     @Test
     void leavesWhatIsThereAsItIs() throws Exception {
         setUp();
-        setRetention("view-events", "123456789");
+        Fixtures.setTopicSetting(servers.neighbours(), "view-events", "retention.ms", "123456789");
         Fixtures.execute(
                 servers.login(),
                 "INSERT INTO view_events (fingerprint, user_id, content_id, event_name, event_datetime, sid, event,"
@@ -104,6 +104,7 @@ class SetupIT {
         try (Admin admin = servers.neighbours().kafka()) {
             admin.deleteTopics(List.of("view-events.duplicates")).all().get();
         }
+        awaitTopics(5);
         Fixtures.execute(servers.login(), "DROP TABLE view_events");
 
         setUp();
@@ -153,7 +154,8 @@ class SetupIT {
                 .singleElement()
                 .asString()
                 .contains("user 'other'", "DEDUP_POSTGRES_PASSWORD", "password authentication failed");
-        assertThat(partitions()).as("what could be made was made").hasSize(6);
+        // What could be made was made.
+        awaitTopics(6);
     }
 
     @Test
@@ -167,6 +169,7 @@ class SetupIT {
                 .satisfiesExactly(
                         line -> assertThat(line).contains(files.resolve("1.sql").toString(), "TABEL"),
                         line -> assertThat(line).contains(files.resolve("2.sql").toString(), "division by zero"));
+        awaitTopics(6);
         assertThatCode(() -> Preflight.check(stream, servers.neighbours())).doesNotThrowAnyException();
     }
 
@@ -208,6 +211,13 @@ class SetupIT {
 
     private static void setUp() throws InvalidSettingsException {
         Setup.run(List.of("--streams", streams(), "--postgres", sql()), environment());
+        awaitTopics(6);
+    }
+
+    /** The broker answers for the controller, before it has heard of new or deleted topics itself. */
+    private static void awaitTopics(int count) {
+        await().ignoreExceptionsInstanceOf(ExecutionException.class)
+                .until(() -> partitions().size() == count);
     }
 
     private static List<String> errors(Map<String, String> environment, String... arguments) {
@@ -246,24 +256,6 @@ class SetupIT {
     }
 
     private static String setting(String topic, String name) throws Exception {
-        ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
-        try (Admin admin = servers.neighbours().kafka()) {
-            return admin.describeConfigs(List.of(resource))
-                    .values()
-                    .get(resource)
-                    .get()
-                    .get(name)
-                    .value();
-        }
-    }
-
-    private static void setRetention(String topic, String value) throws Exception {
-        ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
-        AlterConfigOp operation = new AlterConfigOp(new ConfigEntry("retention.ms", value), AlterConfigOp.OpType.SET);
-        try (Admin admin = servers.neighbours().kafka()) {
-            admin.incrementalAlterConfigs(Map.of(resource, List.of(operation)))
-                    .all()
-                    .get();
-        }
+        return Fixtures.topicSetting(servers.neighbours(), topic, name);
     }
 }
