@@ -32,6 +32,9 @@ final class EventsHandler extends Handler.Wrapper {
 
     private static final Pattern PATH = Pattern.compile(STREAM_PATH.replace("{stream}", "([^/]+)"));
 
+    /** Longer bodies are read by threads of their own: to read one, and the events in it, takes longer than others may wait. */
+    private static final int MOST_BYTES_AT_ONCE = 32 * 1024;
+
     private static final String JSON = "application/json";
     private static final String NDJSON = "application/x-ndjson";
 
@@ -59,20 +62,54 @@ final class EventsHandler extends Handler.Wrapper {
         return arriving.availablePermits();
     }
 
+    /** So that the web server calls on the thread that has noticed the request, and wakes no other for it. */
     @Override
-    public boolean handle(Request request, Response response, Callback callback) throws Exception {
+    public InvocationType getInvocationType() {
+        return InvocationType.NON_BLOCKING;
+    }
+
+    @Override
+    public boolean handle(Request request, Response response, Callback callback) {
         String path = withoutTrailingSlash(Request.getPathInContext(request));
         boolean legacy = path.equals(LEGACY_PATH);
         String stream = legacy ? LEGACY_STREAM : streamIn(path);
         if (stream == null) {
-            return super.handle(request, response, callback);
+            onAnotherThread(request, callback, () -> handOn(request, response, callback));
+        } else if (request.getLength() >= 0 && request.getLength() <= MOST_BYTES_AT_ONCE) {
+            takeOrRefuse(stream, legacy, request, response, callback);
+        } else {
+            onAnotherThread(request, callback, () -> takeOrRefuse(stream, legacy, request, response, callback));
         }
+        return true;
+    }
+
+    private interface Task {
+        void run() throws Exception;
+    }
+
+    /** For what takes a while. The thread that calls has other connections to look after. */
+    private static void onAnotherThread(Request request, Callback callback, Task task) {
+        request.getComponents().getExecutor().execute(() -> {
+            try {
+                task.run();
+            } catch (Throwable failure) {
+                callback.failed(failure);
+            }
+        });
+    }
+
+    private void handOn(Request request, Response response, Callback callback) throws Exception {
+        if (!super.handle(request, response, callback)) {
+            Response.writeError(request, response, callback, HttpStatus.NOT_FOUND_404);
+        }
+    }
+
+    private void takeOrRefuse(String stream, boolean legacy, Request request, Response response, Callback callback) {
         try {
             take(stream, legacy, request, response, callback);
         } catch (Problem problem) {
             answers.problem(response, new RestOfBody(request, limits, callback), problem);
         }
-        return true;
     }
 
     private static String withoutTrailingSlash(String path) {

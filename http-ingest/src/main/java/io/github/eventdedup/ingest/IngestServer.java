@@ -92,7 +92,9 @@ final class IngestServer implements AutoCloseable {
         this.receipts = receipts;
         this.apiKeys = apiKeys;
         // No request waits in a thread, neither for its client nor for Kafka, so more threads than this would only
-        // take turns: eight were the fastest on two cores. One accepts connections, one selects.
+        // take turns: eight were the fastest on two cores. One accepts connections, one for each core selects, and
+        // takes
+        // the events of most requests itself.
         threads = new QueuedThreadPool(Math.max(8, 4 * Runtime.getRuntime().availableProcessors()));
         threads.setName("http");
         javalin = Javalin.create(config -> configure(config, settings, tls));
@@ -195,8 +197,14 @@ final class IngestServer implements AutoCloseable {
         ConnectionFactory[] protocols = tls == null
                 ? new ConnectionFactory[] {http1}
                 : new ConnectionFactory[] {new SslConnectionFactory(tls, http1.getProtocol()), http1};
-        ServerConnector connector =
-                new ServerConnector(server, null, null, ByteBufferPool.NON_POOLING, 1, 1, protocols);
+        ServerConnector connector = new ServerConnector(
+                server,
+                null,
+                null,
+                ByteBufferPool.NON_POOLING,
+                1,
+                Runtime.getRuntime().availableProcessors(),
+                protocols);
         connector.addBean(new SlowConnections(connector));
         NetworkConnectionLimit connections = new NetworkConnectionLimit(MOST_CONNECTIONS, connector);
         connections.setEndPointIdleTimeout(CROWDED_IDLE_TIMEOUT.toMillis());

@@ -22,6 +22,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The broker comes late, dies, hangs and comes back; the ingest is never restarted. */
 @Timeout(180)
@@ -151,25 +153,38 @@ class KafkaOutageIT {
         fingerprint(RawClient.post(ingest.port(), PATH, event("too much", 100_000)));
     }
 
-    @Test
-    void aClientThatGoesAwayLeaksNothing() throws Exception {
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void aClientThatGoesAwayLeaksNothing(boolean batch) throws Exception {
         kafka.start();
         kafka.createTopic(STREAM, Map.of());
         startIngest(Map.of("DEDUP_DELIVERY_TIMEOUT", "60s"));
         TestIngest.awaitReady(ingest.port());
         int free = ingest.freeBytes();
+        int freeArriving = ingest.freeArrivingBytes();
 
-        kafka.pause();
-        for (int i = 0; i < 20; i++) {
-            try (RawClient client = new RawClient(ingest.port())) {
-                client.sendPost(PATH, event("gone " + i, 3000).getBytes(StandardCharsets.UTF_8));
-                int sent = i + 1;
-                await().until(() -> ingest.freeBytes() <= free - sent * 3000);
+        try (LogLines log = new LogLines()) {
+            kafka.pause();
+            for (int i = 0; i < 20; i++) {
+                try (RawClient client = new RawClient(ingest.port())) {
+                    String one = event("gone " + i, 3000);
+                    byte[] body = (batch ? "[" + one + "," + one + "]" : one).getBytes(StandardCharsets.UTF_8);
+                    client.sendPost("/v1/streams/" + STREAM + "/events", body);
+                    int sent = i + 1;
+                    await().until(() -> ingest.freeBytes() <= free - sent * 3000);
+                    if (i % 2 == 0) {
+                        client.reset();
+                    } else if (i % 3 == 0) {
+                        client.halfClose();
+                    }
+                }
             }
+            kafka.resume();
+            await().until(() -> ingest.freeBytes() == free && ingest.freeArrivingBytes() == freeArriving);
+            fingerprint(RawClient.post(ingest.port(), PATH, VECTOR));
+            assertThat(log.of(event -> event.getThrown() != null)).isEmpty();
+            assertThat(log.warnings()).isEmpty();
         }
-        kafka.resume();
-        await().until(() -> ingest.freeBytes() == free);
-        fingerprint(RawClient.post(ingest.port(), PATH, VECTOR));
     }
 
     private static List<String> acceptedFingerprints(Load load) {

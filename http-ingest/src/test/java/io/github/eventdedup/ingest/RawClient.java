@@ -143,6 +143,17 @@ final class RawClient implements AutoCloseable {
         return line.toString().strip();
     }
 
+    /** Ends the connection as a process does that dies with answers unread. */
+    void reset() throws IOException {
+        socket.setSoLinger(true, 0);
+        socket.close();
+    }
+
+    /** Sends nothing more, and could still read. */
+    void halfClose() throws IOException {
+        socket.shutdownOutput();
+    }
+
     @Override
     public void close() throws IOException {
         socket.close();
