@@ -82,8 +82,8 @@ final class Dedup implements Runnable {
 
     public static void main(String[] arguments) {
         CommandLine line = new CommandLine(new Dedup());
-        // What is not ours there is Flink's or the relay's, options and all.
-        for (String command : List.of("flink", "relay")) {
+        // What is not ours there belongs to what they start, options and all.
+        for (String command : List.of("flink", "relay", "load", "audit")) {
             line.getSubcommands().get(command).setUnmatchedOptionsArePositionalParams(true);
         }
         line.setExecutionExceptionHandler((e, command, parsed) -> {
@@ -229,6 +229,20 @@ final class Dedup implements Runnable {
         return LocalSystem.relay(place.layout(), arguments == null ? List.of() : arguments)
                 .start()
                 .waitFor();
+    }
+
+    @Command(
+            description =
+                    "Send view events as clients do, duplicates among them, and measure; load --help says how many.")
+    int load(@Mixin Place place, @Parameters(arity = "0..*", paramLabel = "ARGUMENT") List<String> arguments)
+            throws IOException, InterruptedException {
+        return LocalSystem.proof(place.layout(), "load", arguments).start().waitFor();
+    }
+
+    @Command(description = "Check that every event that was sent is stored exactly once; audit --help says how.")
+    int audit(@Mixin Place place, @Parameters(arity = "0..*", paramLabel = "ARGUMENT") List<String> arguments)
+            throws IOException, InterruptedException {
+        return LocalSystem.proof(place.layout(), "audit", arguments).start().waitFor();
     }
 
     /** Shows what is appended to a file from now on. */

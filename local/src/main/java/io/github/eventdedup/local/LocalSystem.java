@@ -231,6 +231,26 @@ final class LocalSystem {
         return Layout.process(command, layout.relayEnvironment());
     }
 
+    /** The load or the audit of this system, for the terminal it was called from. */
+    static ProcessBuilder proof(Layout layout, String command, List<String> arguments) {
+        Map<String, String> environment = new TreeMap<>(layout.jobEnvironment());
+        environment.put("DEDUP_HTTP_URL", "http://127.0.0.1:" + layout.ingestPort());
+        environment.put("DEDUP_FLINK_URL", "http://127.0.0.1:" + layout.flinkPort());
+        environment.put("DEDUP_STREAMS_DIR", layout.home().resolve("streams").toString());
+        environment.put(
+                "DEDUP_PROCESSES_FILE", layout.run().resolve("processes.json").toString());
+        environment.put("DEDUP_REPORTS_DIR", layout.data().resolve("reports").toString());
+        List<String> all = new ArrayList<>(List.of(
+                Layout.java(),
+                "-XX:+UseSerialGC",
+                "-Xmx1g",
+                "-jar",
+                layout.built("proof/target/proof.jar").toString(),
+                command));
+        all.addAll(arguments == null ? List.of() : arguments);
+        return Layout.process(all, environment).inheritIO();
+    }
+
     /** They have no port of their own to ask: whether Postgres knows them. */
     private boolean relaysAnswer() {
         try (Connection connection = DriverManager.getConnection(

@@ -1,0 +1,27 @@
+package io.github.eventdedup.proof;
+
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+
+/** The commands {@code ./dedup load} and {@code ./dedup audit}. */
+@Command(
+        name = "dedup",
+        subcommands = {Load.class, Audit.class})
+final class Proof {
+
+    private Proof() {}
+
+    /** Exits with 0 where all is as it should be, with 1 where it is not, and with 2 where the arguments are wrong. */
+    public static void main(String[] arguments) {
+        CommandLine line = new CommandLine(new Proof());
+        line.setExecutionExceptionHandler((e, command, parsed) -> {
+            if (e instanceof ProofException) {
+                System.err.println(e.getMessage());
+            } else {
+                e.printStackTrace();
+            }
+            return 1;
+        });
+        System.exit(line.execute(arguments));
+    }
+}
