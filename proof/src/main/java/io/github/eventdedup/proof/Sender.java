@@ -122,7 +122,7 @@ final class Sender {
     private volatile long begin;
     private volatile long lastAnswer;
 
-    private Request filling = new Request();
+    private Request filling;
     private long next;
     private long skipped;
     private long lastProbe;
@@ -154,6 +154,7 @@ final class Sender {
                         + "\r\nContent-Type: application/" + (settings.batch == 1 ? "json" : "x-ndjson")
                         + "\r\nContent-Length: ")
                 .getBytes(US_ASCII);
+        filling = new Request();
         scratch = new byte[events.longest()];
         selector = Selector.open();
         for (int i = 0; i < settings.connections; i++) {

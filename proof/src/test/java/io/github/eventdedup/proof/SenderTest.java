@@ -29,12 +29,16 @@ final class SenderTest {
     private static final long SEED = 42;
     private static final int COPIES = 400;
 
-    private final EventReader reader = new EventReader(StreamDefinition.read(Path.of("../streams/view-events.yaml")));
+    private final EventReader reader;
     private final LoadPlan plan = new LoadPlan(SEED, 0.2, 0.02);
     private final Probes probes = new Probes();
 
     @TempDir
     private Path directory;
+
+    SenderTest() throws Exception {
+        reader = new EventReader(StreamDefinition.read(Path.of("../streams/view-events.yaml")));
+    }
 
     @Test
     void eachCopyIsInTheLedgerOnceWithItsFate() throws Exception {
