@@ -41,9 +41,6 @@ import java.util.stream.Collectors;
  */
 final class Prove {
 
-    /** How long the load may go on after its time: until what was sent is visible, after whatever came last. */
-    private static final Duration LOAD_PATIENCE = Duration.ofMinutes(5);
-
     private static final DateTimeFormatter STAMP =
             DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'", Locale.ROOT).withZone(ZoneOffset.UTC);
     private static final ObjectMapper JSON = new ObjectMapper();
@@ -251,12 +248,13 @@ final class Prove {
                         .isPresent();
     }
 
+    /** The load goes on after its time until the last event is acknowledged, and then until it is visible. */
     private int end(Process load, long begin) throws InterruptedException {
-        long patience = begin + 1000L * options.seconds() + LOAD_PATIENCE.toMillis() - System.currentTimeMillis();
-        if (load.waitFor(patience, TimeUnit.MILLISECONDS)) {
+        long allowed = options.seconds() * 1000L + options.waitSeconds() * 2500L;
+        if (load.waitFor(begin + allowed - System.currentTimeMillis(), TimeUnit.MILLISECONDS)) {
             return load.exitValue();
         }
-        say("the load has not ended " + LOAD_PATIENCE.toMinutes() + " minutes after its time: ending it");
+        say("the load goes on and on: ending it");
         load.destroy();
         if (!load.waitFor(30, TimeUnit.SECONDS)) {
             load.destroyForcibly();
