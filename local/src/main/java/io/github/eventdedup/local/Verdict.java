@@ -1,10 +1,10 @@
 package io.github.eventdedup.local;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.MissingNode;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 
 /**
@@ -14,6 +14,10 @@ import java.util.TreeMap;
  * @param problems everything that is not as it has to be, in words; proved is what has none
  */
 record Verdict(List<OfStream> streams, List<String> problems) {
+
+    /** The audit's words for what has a count of its own. */
+    private static final Set<String> COUNTED =
+            Set.of("missing", "extra", "different", "escape", "acknowledged-missing");
 
     /**
      * One stream's part.
@@ -89,16 +93,14 @@ record Verdict(List<OfStream> streams, List<String> problems) {
         }
     }
 
-    /** Offenders that none of the counts above stands for, by kind. */
+    /** Everything else that the audit has found, by kind. */
     private static Map<String, Long> others(JsonNode stream) {
         Map<String, Long> others = new TreeMap<>();
-        for (JsonNode offender : stream.path("offenders")) {
-            String kind = offender.path("kind").asText();
-            JsonNode counted = stream.path(kind);
-            if (counted instanceof MissingNode || counted.asLong() == 0) {
-                others.merge(kind, 1L, Long::sum);
+        stream.path("broken").properties().forEach(kind -> {
+            if (!COUNTED.contains(kind.getKey())) {
+                others.put(kind.getKey(), kind.getValue().asLong());
             }
-        }
+        });
         return others;
     }
 }

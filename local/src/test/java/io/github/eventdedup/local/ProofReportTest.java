@@ -28,7 +28,7 @@ class ProofReportTest {
     private static final String EXACT = """
             {"verdict":"exact","streams":[{"stream":"view-events","raw":9,"unique":7,"stored":7,"duplicates":2,
             "deadLetters":0,"missing":0,"extra":0,"different":0,"escapes":0,"acknowledged":9,"acknowledgedMissing":0,
-            "offenders":[]}]}""";
+            "broken":{},"offenders":[]}]}""";
 
     @TempDir
     private Path directory;
@@ -53,8 +53,8 @@ class ProofReportTest {
                     .anySatisfy(problem ->
                             assertThat(problem).startsWith("view-events: 3 ").contains(count));
         }
-        String odd = EXACT.replace("[]", "[{\"kind\":\"gap\",\"partition\":1},{\"kind\":\"gap\",\"partition\":2}]");
-        assertThat(verdict(odd, 0).problems()).containsExactly("view-events: 2 gap");
+        String odd = EXACT.replace("\"broken\":{}", "\"broken\":{\"conservation\":2,\"missing\":0}");
+        assertThat(verdict(odd, 0).problems()).containsExactly("view-events: 2 conservation");
         assertThat(verdict(EXACT.replace("exact", "broken"), 0).isProved()).isFalse();
         assertThat(verdict(EXACT, 1).isProved()).isFalse();
     }
