@@ -103,10 +103,11 @@ final class SenderTest {
     }
 
     @Test
-    void aRequestThatIsWrongAsSuchEndsTheLoad() {
+    void aRequestThatIsWrongAsSuchEndsTheLoadAndWhatWasSentIsInTheLedger() throws Exception {
         assertThatExceptionOfType(ProofException.class)
                 .isThrownBy(() -> send(request -> Act.NOT_FOUND, settings(0, COPIES, 1)))
                 .withMessageContaining("404");
+        assertThat(lines()).isNotEmpty().allMatch(line -> line.matches("([0-9a-f]{64},unknown|,invalid),,"));
     }
 
     @Test
