@@ -54,10 +54,6 @@ final class HttpAnswer {
         return bytes;
     }
 
-    boolean isEmpty() {
-        return bytes.position() == 0;
-    }
-
     /**
      * Whether all of the answer is there.
      *

@@ -215,9 +215,6 @@ final class Sender {
                     return;
                 }
                 if (now >= stopAt) {
-                    for (Connection connection : connections) {
-                        connection.giveUp();
-                    }
                     return;
                 }
                 if (now >= nextLook) {
@@ -231,6 +228,8 @@ final class Sender {
             }
         } finally {
             for (Connection connection : connections) {
+                // Also where the load fails: what was sent may be in the topic.
+                connection.giveUp();
                 connection.disconnect();
             }
             selector.close();

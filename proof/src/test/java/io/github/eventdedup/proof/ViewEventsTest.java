@@ -76,7 +76,7 @@ final class ViewEventsTest {
         assertThat(reasons)
                 .hasSizeGreaterThanOrEqualTo(ViewEvents.INVALID_KINDS)
                 .anyMatch(reason -> reason.contains("sid"))
-                .anyMatch(reason -> reason.contains("U+nn"));
+                .anyMatch(reason -> reason.contains("U+n "));
     }
 
     private static byte[] bytes(ViewEvents events, long event) {
