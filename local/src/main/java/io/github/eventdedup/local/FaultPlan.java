@@ -5,6 +5,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Deque;
+import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -33,7 +34,10 @@ final class FaultPlan {
     private final List<String> processes;
     private final List<String> streams;
     private final Deque<Kind> kindDeck = new ArrayDeque<>();
-    private final Deque<String> processDeck = new ArrayDeque<>();
+
+    /** One for each kind: what was killed is still to be paused. */
+    private final Map<Kind, Deque<String>> processDecks = new EnumMap<>(Kind.class);
+
     private final Deque<String> streamDeck = new ArrayDeque<>();
     private final Map<String, Integer> parallelism = new HashMap<>();
 
@@ -108,6 +112,7 @@ final class FaultPlan {
         List<String> killed = new ArrayList<>();
         List<String> paused = new ArrayList<>();
         String stream = "";
+        Deque<String> processDeck = processDecks.computeIfAbsent(kind, unused -> new ArrayDeque<>());
         switch (kind) {
             case KILL -> killed.add(drawn(processDeck, processes));
             case PAUSE -> paused.add(drawn(processDeck, processes));

@@ -176,8 +176,11 @@ record ProofReport(
         text.append(" | ---:".repeat(columns.size())).append(" |\n");
         for (JsonNode stream : audit.path("streams")) {
             text.append("| ").append(cell(stream.path("stream").asText()));
-            columns.forEach(
-                    column -> text.append(" | ").append(stream.path(column).asText()));
+            columns.forEach(column -> text.append(" | ")
+                    .append(
+                            stream.path(column).isNull()
+                                    ? ""
+                                    : stream.path(column).asText()));
             text.append(" |\n");
         }
     }

@@ -11,6 +11,11 @@ import java.io.InputStream;
 import java.io.PrintStream;
 import java.io.UncheckedIOException;
 import java.lang.management.ManagementFactory;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
@@ -181,6 +186,7 @@ final class Prove {
                     directory.resolve("load.json").toString());
             loginLoad.start();
             try {
+                begin = firstAcknowledgement(load, samples, begin);
                 for (Fault fault : plan) {
                     inject(injector, fault, begin, samples, logins);
                 }
@@ -206,6 +212,17 @@ final class Prove {
                         options.waitSeconds() + "s")
                 .waitFor();
         return report(begin, seconds, loadStatus, auditStatus, loginCounts, samples, logins);
+    }
+
+    /** The load needs a while to begin, and the plan of faults is about its seconds. */
+    private long firstAcknowledgement(Process load, Path samples, long started) throws IOException {
+        while (load.isAlive() && System.currentTimeMillis() < started + 60_000) {
+            if (Sample.read(samples).stream().anyMatch(sample -> sample.sent() > 0)) {
+                return System.currentTimeMillis();
+            }
+            FlinkRest.sleep(Duration.ofMillis(200));
+        }
+        return started;
     }
 
     private Process proof(String command, String... arguments) throws IOException {
@@ -306,7 +323,8 @@ final class Prove {
                 happened.stream().map(fault -> fault.seenIn(views, ofLogins)).toList();
         JsonNode audit = read("audit.json");
         Status status = Status.of(layout);
-        Verdict verdict = Verdict.of(loadStatus, auditStatus, audit, status, faults);
+        Verdict verdict =
+                Verdict.of(loadStatus, lastLine("load.log"), auditStatus, lastLine("audit.log"), audit, status, faults);
         new ProofReport(
                         verdict,
                         options.commandLine(layout),
@@ -329,6 +347,15 @@ final class Prove {
         verdict.problems().forEach(problem -> out.println("  " + problem));
         out.println(directory.resolve("report.md"));
         return verdict.isProved() ? 0 : 1;
+    }
+
+    private String lastLine(String file) throws IOException {
+        Path path = directory.resolve(file);
+        return !Files.exists(path)
+                ? ""
+                : Files.readAllLines(path, StandardCharsets.UTF_8).stream()
+                        .filter(line -> !line.isBlank())
+                        .reduce("", (before, line) -> line);
     }
 
     private JsonNode read(String file) throws IOException {
@@ -356,10 +383,27 @@ final class Prove {
                             .path("flink-version")
                             .asText());
             machine.put("Postgres", query("SHOW server_version"));
+            machine.put("ClickHouse", clickHouseVersion());
         } catch (IOException | SQLException | LocalException e) {
             // That they are away is said elsewhere.
         }
         return machine;
+    }
+
+    private String clickHouseVersion() throws IOException {
+        HttpRequest request = HttpRequest.newBuilder(URI.create(layout.clickHouseUrl()))
+                .timeout(Duration.ofSeconds(5))
+                .POST(HttpRequest.BodyPublishers.ofString("SELECT version()"))
+                .build();
+        try {
+            return HttpClient.newHttpClient()
+                    .send(request, BodyHandlers.ofString())
+                    .body()
+                    .strip();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new LocalException("interrupted", e);
+        }
     }
 
     /** As the jar says that the broker is started from. */

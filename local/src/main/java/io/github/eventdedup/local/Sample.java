@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalLong;
 
 /**
@@ -18,8 +19,10 @@ import java.util.OptionalLong;
  */
 record Sample(long millis, long sent, long rows, long lagMillis) {
 
-    /** How long the system has to go on before it is believed to: the last rows of a process that died come late. */
-    private static final long STEADY_MILLIS = 3_000;
+    /** When more rows must follow before the system is believed to go on: the last rows of a process that died come late. */
+    private static final long LATE_MILLIS = 1_000;
+
+    private static final long STEADY_MILLIS = 4_000;
 
     private static final long CALM_LAG_MILLIS = 5_000;
 
@@ -66,9 +69,9 @@ record Sample(long millis, long sent, long rows, long lagMillis) {
     }
 
     /**
-     * When rows come again and are young: the first sample at which there are more rows than right after the fault and the
-     * oldest event that is not visible waits for less than 5 s (or 2 s more than before the fault), with more rows still 3 s
-     * later, which the last rows of a system that stops are not followed by.
+     * When rows come again and are young: the first sample after the fault with new rows at which the
+     * oldest event that is not visible waits for less than 5 s (or 2 s more than before the fault), with more rows from
+     * 1 to 4 s later, which do not follow the last rows of a system that stops.
      *
      * @param begin when the fault began
      * @param end when it was over: a process that was paused continued
@@ -84,18 +87,22 @@ record Sample(long millis, long sent, long rows, long lagMillis) {
                         + 2_000);
         List<Sample> after =
                 samples.stream().filter(sample -> sample.millis() >= end).toList();
-        for (Sample sample : after) {
-            if (sample.rows() > after.get(0).rows() && sample.lagMillis() < limit) {
-                boolean goesOn = after.stream()
-                        .filter(later -> later.millis() >= sample.millis() + STEADY_MILLIS)
-                        .findFirst()
-                        .filter(later -> later.rows() > sample.rows() && later.lagMillis() < limit)
-                        .isPresent();
-                if (goesOn) {
+        for (int i = 1; i < after.size(); i++) {
+            Sample sample = after.get(i);
+            if (sample.rows() > after.get(i - 1).rows() && sample.lagMillis() < limit) {
+                Optional<Sample> soon = first(after, sample.millis() + LATE_MILLIS);
+                Optional<Sample> later = first(after, sample.millis() + STEADY_MILLIS);
+                if (later.isPresent()
+                        && later.get().rows() > soon.orElseThrow().rows()
+                        && later.get().lagMillis() < limit) {
                     return OptionalLong.of(sample.millis() - end);
                 }
             }
         }
         return OptionalLong.empty();
+    }
+
+    private static Optional<Sample> first(List<Sample> samples, long millis) {
+        return samples.stream().filter(sample -> sample.millis() >= millis).findFirst();
     }
 }

@@ -35,9 +35,17 @@ record Verdict(List<OfStream> streams, List<String> problems) {
     /**
      * Judges.
      *
+     * @param loadSaid the last line of its log, as that of the audit
      * @param audit what the audit wrote; a missing node where it wrote nothing
      */
-    static Verdict of(int loadStatus, int auditStatus, JsonNode audit, Status status, List<Happened> faults) {
+    static Verdict of(
+            int loadStatus,
+            String loadSaid,
+            int auditStatus,
+            String auditSaid,
+            JsonNode audit,
+            Status status,
+            List<Happened> faults) {
         List<OfStream> streams = new ArrayList<>();
         List<String> problems = new ArrayList<>();
         for (JsonNode stream : audit.path("streams")) {
@@ -61,13 +69,13 @@ record Verdict(List<OfStream> streams, List<String> problems) {
             others(stream).forEach((kind, count) -> problem(problems, count, name + ": %d " + kind));
         }
         if (streams.isEmpty()) {
-            problems.add("the audit counted nothing: see audit.log");
+            problems.add("the audit counted nothing, see audit.log: " + auditSaid);
         } else if (auditStatus != 0 || !audit.path("verdict").asText().equals("exact")) {
             problems.add("the audit ended with status " + auditStatus + " and the verdict "
                     + audit.path("verdict").asText("none"));
         }
         if (loadStatus != 0) {
-            problems.add("the load ended with status " + loadStatus + ", see load.log");
+            problems.add("the load ended with status " + loadStatus + ", see load.log: " + loadSaid);
         }
         for (Status.ProcessStatus process : status.processes()) {
             if (!process.health().equals("up")) {

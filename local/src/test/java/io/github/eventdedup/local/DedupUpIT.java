@@ -114,7 +114,7 @@ class DedupUpIT {
     @Test
     @Order(2)
     void refusesThePortsOfAnotherSystem() throws Exception {
-        DedupCommand mistaken = new DedupCommand(dedup.data(), dedup.portOffset() + 1);
+        DedupCommand mistaken = new DedupCommand(dedup.home(), dedup.data(), dedup.portOffset() + 1);
 
         for (String command : List.of("down", "status", "up")) {
             DedupCommand.Result result = mistaken.call(command);

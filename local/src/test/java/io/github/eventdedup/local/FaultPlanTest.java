@@ -102,7 +102,8 @@ class FaultPlanTest {
                 parallelism.clear();
             } else {
                 assertThat(fault.parallelism()).isBetween(1, 2);
-                assertThat(parallelism.put(fault.stream(), fault.parallelism())).isNotEqualTo(fault.parallelism());
+                assertThat(parallelism.getOrDefault(fault.stream(), 2)).isNotEqualTo(fault.parallelism());
+                parallelism.put(fault.stream(), fault.parallelism());
             }
         }
     }

@@ -43,21 +43,21 @@ class SampleTest {
     @Test
     void whatIsStoredLateIsNotRecoveredYet() {
         List<Sample> samples =
-                samples(new long[] {10, 20, 20, 30, 40, 50, 60, 70, 80, 90}, 0, 0, 9, 8, 7, 6, 4, 1, 1, 1);
+                samples(new long[] {10, 20, 20, 30, 40, 50, 60, 70, 80, 90, 99}, 0, 0, 9, 8, 7, 6, 4, 1, 1, 1, 1);
 
         assertThat(Sample.recovery(samples, 1000, 1000)).isEqualTo(OptionalLong.of(5000));
     }
 
     @Test
     void aSystemThatWasSlowBeforeIsMeasuredByThat() {
-        List<Sample> samples = samples(new long[] {10, 20, 30, 40, 50, 60, 70}, 8, 8, 9, 9, 9, 9, 9);
+        List<Sample> samples = samples(new long[] {10, 20, 30, 40, 50, 60, 70, 80}, 8, 8, 9, 9, 9, 9, 9, 9);
 
         assertThat(Sample.recovery(samples, 1500, 1500)).isEqualTo(OptionalLong.of(1500));
     }
 
     @Test
     void aPauseIsCountedFromItsEnd() {
-        List<Sample> samples = samples(new long[] {10, 20, 20, 20, 20, 20, 30, 40, 50, 60});
+        List<Sample> samples = samples(new long[] {10, 20, 20, 20, 20, 20, 30, 40, 50, 60, 70});
 
         assertThat(Sample.recovery(samples, 1500, 4500)).isEqualTo(OptionalLong.of(1500));
     }
