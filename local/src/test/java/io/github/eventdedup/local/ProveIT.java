@@ -78,6 +78,7 @@ class ProveIT {
                 "local",
                 "http-ingest/pom.xml",
                 "http-ingest/src",
+                "http-ingest/target/lib",
                 INGEST_JAR)) {
             Files.createDirectories(home.resolve(part).getParent());
             Files.createSymbolicLink(home.resolve(part), DedupCommand.HOME.resolve(part));
@@ -110,7 +111,7 @@ class ProveIT {
     }
 
     private Proof proveBriefly(String seed) throws Exception {
-        return prove("--minutes", "0.2", "--faults", "none", "--wait", "30", "--seed", seed);
+        return prove("--minutes", "0.1", "--faults", "none", "--wait", "30", "--seed", seed);
     }
 
     @Test
