@@ -9,8 +9,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ThreadLocalRandom;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -243,6 +247,83 @@ final class Dedup implements Runnable {
     int audit(@Mixin Place place, @Parameters(arity = "0..*", paramLabel = "ARGUMENT") List<String> arguments)
             throws IOException, InterruptedException {
         return LocalSystem.proof(place.layout(), "audit", arguments).start().waitFor();
+    }
+
+    @Command(
+            mixinStandardHelpOptions = true,
+            description =
+                    "Prove it here: load on both streams while processes are killed, paused and restarted, then an audit of every"
+                            + " event. Exit 0 where none is lost and none is stored twice.",
+            footer = {
+                "",
+                "Runs on the system that is up, or starts one and stops it again. Writes report.md, report.json and",
+                "plot.svg to DIR/reports/. The same seed gives the same events and the same plan of faults."
+            })
+    int prove(
+            @Mixin Place place,
+            @Option(
+                            names = "--minutes",
+                            paramLabel = "N",
+                            defaultValue = "10",
+                            description = "how long, as in 10 or 0.5 (default: ${DEFAULT-VALUE})")
+                    double minutes,
+            @Option(
+                            names = "--seed",
+                            paramLabel = "N",
+                            description = "decides events and faults (default: another one each time; it is printed)")
+                    Long seed,
+            @Option(
+                            names = "--faults",
+                            paramLabel = "LIST",
+                            defaultValue = "kill,pause,pairs,rescale,restart",
+                            description = {
+                                "which, separated by commas, or none (default: all):",
+                                "kill: kill -9 of one process",
+                                "pause: SIGSTOP of one process, SIGCONT after 10 to 40 s",
+                                "pairs: two processes at once, each killed or paused",
+                                "rescale: a job is stopped with a savepoint and restored with another parallelism",
+                                "restart: down and up"
+                            })
+                    String faults,
+            @Option(
+                            names = "--rate",
+                            paramLabel = "N",
+                            defaultValue = "300",
+                            description = "view events a second (default: ${DEFAULT-VALUE})")
+                    int rate,
+            @Option(
+                            names = "--wait",
+                            paramLabel = "SECONDS",
+                            defaultValue = "120",
+                            description =
+                                    "how long the last events may take to be stored (default: ${DEFAULT-VALUE}); what is"
+                                            + " missing then counts as lost")
+                    int wait)
+            throws IOException, InterruptedException {
+        if (!(minutes >= 0.1 && minutes <= 10_000)) {
+            throw new LocalException("--minutes " + minutes + ": give a number from 0.1 to 10000");
+        }
+        if (rate < 1 || wait < 1) {
+            throw new LocalException("--rate and --wait: give numbers from 1");
+        }
+        long chosen = seed == null ? ThreadLocalRandom.current().nextInt(1_000_000) : seed;
+        return new Prove(place.layout(), new Prove.Options(minutes, chosen, kinds(faults), rate, wait), System.out)
+                .run();
+    }
+
+    private static Set<Fault.Kind> kinds(String list) {
+        Set<Fault.Kind> kinds = EnumSet.noneOf(Fault.Kind.class);
+        if (list.equals("none")) {
+            return kinds;
+        }
+        for (String word : list.split(",", -1)) {
+            kinds.add(Arrays.stream(Fault.Kind.values())
+                    .filter(kind -> kind.word().equals(word.strip()))
+                    .findFirst()
+                    .orElseThrow(() -> new LocalException("--faults " + list + ": '" + word
+                            + "' is none of them; give some of kill,pause,pairs,rescale,restart, or none")));
+        }
+        return kinds;
     }
 
     /** Shows what is appended to a file from now on. */

@@ -1,0 +1,71 @@
+package io.github.eventdedup.local;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+
+/**
+ * One thing that is done to a running system.
+ *
+ * @param second when it is to begin, counted from the begin of the run
+ * @param killed processes that get SIGKILL
+ * @param paused processes that get SIGSTOP, and SIGCONT after the pause
+ * @param pauseSeconds how long they are stopped; 0 where none is
+ * @param stream whose job is rescaled; otherwise empty
+ * @param parallelism what the job gets; 0 where none is rescaled
+ * @param early whether it begins at its second although the system may not have recovered from the one before
+ */
+record Fault(
+        int second,
+        Kind kind,
+        List<String> killed,
+        List<String> paused,
+        int pauseSeconds,
+        String stream,
+        int parallelism,
+        boolean early) {
+
+    /** What {@code --faults} chooses from. */
+    enum Kind {
+        /** kill -9 of one process. */
+        KILL,
+        /** SIGSTOP of one process, and SIGCONT a while later. */
+        PAUSE,
+        /** Two processes at once, each of them killed or paused. */
+        PAIRS,
+        /** Stop with a savepoint, and restore with another parallelism. */
+        RESCALE,
+        /** The whole system down and up. */
+        RESTART;
+
+        /** As it is written on the command line. */
+        String word() {
+            return name().toLowerCase(Locale.ROOT);
+        }
+    }
+
+    /** The processes that it hits itself. */
+    List<String> targets() {
+        List<String> targets = new ArrayList<>(killed);
+        targets.addAll(paused);
+        return targets;
+    }
+
+    /** For people. */
+    String what() {
+        return switch (kind) {
+            case RESCALE -> stream + ": stop with a savepoint, restore with parallelism " + parallelism;
+            case RESTART -> "everything down and up";
+            case KILL, PAUSE, PAIRS -> {
+                List<String> parts = new ArrayList<>();
+                if (!killed.isEmpty()) {
+                    parts.add("kill -9 " + String.join(" and ", killed));
+                }
+                if (!paused.isEmpty()) {
+                    parts.add("pause " + String.join(" and ", paused) + " for " + pauseSeconds + " s");
+                }
+                yield String.join(", ", parts);
+            }
+        };
+    }
+}

@@ -1,0 +1,226 @@
+package io.github.eventdedup.local;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+
+/**
+ * Does what a fault says to a running system. Closing it continues every process that it has stopped; call that from a
+ * shutdown hook too, as nobody else would. One fault at a time; {@link #close} may be called by any thread.
+ */
+final class FaultInjector implements AutoCloseable {
+
+    /** A process that was killed a moment ago is being started again. */
+    private static final Duration STARTED_WITHIN = Duration.ofSeconds(60);
+
+    /** A savepoint waits for what its job waits for. */
+    private static final Duration RESCALED_WITHIN = Duration.ofMinutes(4);
+
+    private static final Duration SAVEPOINT_WITHIN = Duration.ofMinutes(2);
+    private static final Duration POLL = Duration.ofMillis(200);
+
+    private final Layout layout;
+    private final RunState runState;
+    private final FlinkRest flink;
+    private final DedupScript dedup;
+    private final Map<String, Path> definitions;
+    private final Set<ProcessHandle> stopped = ConcurrentHashMap.newKeySet();
+    private volatile boolean closed;
+
+    /** @param dedup the commands of the system, for its restart */
+    FaultInjector(Layout layout, DedupScript dedup) {
+        this.layout = layout;
+        this.dedup = dedup;
+        runState = new RunState(layout.run());
+        flink = new FlinkRest(layout.flinkPort());
+        definitions = layout.streams().entrySet().stream()
+                .collect(Collectors.toMap(entry -> entry.getValue().stream(), Map.Entry::getKey));
+    }
+
+    /**
+     * Returns when the fault is over; the system may need longer.
+     *
+     * @throws LocalException where it cannot be done; the message says why
+     */
+    void inject(Fault fault) throws IOException {
+        switch (fault.kind()) {
+            case KILL, PAUSE, PAIRS -> hit(fault);
+            case RESCALE -> rescale(fault.stream(), fault.parallelism());
+            case RESTART -> {
+                dedup.succeed("down");
+                dedup.succeed("up", "--detach");
+            }
+        }
+    }
+
+    private void hit(Fault fault) throws IOException {
+        // Both are found before either is hit: they are hit at once.
+        Function<String, ProcessHandle> alive = name -> await(
+                STARTED_WITHIN,
+                name + " does not run, " + STARTED_WITHIN.toSeconds() + " s long",
+                () -> runState.process(name));
+        List<ProcessHandle> killed = fault.killed().stream().map(alive).toList();
+        List<ProcessHandle> paused = fault.paused().stream().map(alive).toList();
+        try {
+            for (ProcessHandle process : paused) {
+                stop(process);
+            }
+            killed.forEach(ProcessHandle::destroyForcibly);
+            for (ProcessHandle process : killed) {
+                awaitEnd(process);
+            }
+            if (!paused.isEmpty()) {
+                FlinkRest.sleep(Duration.ofSeconds(fault.pauseSeconds()));
+            }
+        } finally {
+            resume();
+        }
+    }
+
+    private static void awaitEnd(ProcessHandle process) {
+        try {
+            process.onExit().get(10, TimeUnit.SECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new LocalException("interrupted", e);
+        } catch (ExecutionException | TimeoutException e) {
+            throw new LocalException("pid " + process.pid() + " outlived kill -9", e);
+        }
+    }
+
+    /** The process and its children: Postgres does its work in those. The parent first, lest it has new ones. */
+    private void stop(ProcessHandle process) throws IOException {
+        // Noted before it is done, for a shutdown in between.
+        stopped.add(process);
+        if (closed) {
+            throw new LocalException("closed");
+        }
+        signal("STOP", List.of(process));
+        List<ProcessHandle> children = process.descendants().toList();
+        stopped.addAll(children);
+        signal("STOP", children);
+    }
+
+    private void resume() throws IOException {
+        List<ProcessHandle> all = List.copyOf(stopped);
+        signal("CONT", all);
+        all.forEach(stopped::remove);
+    }
+
+    /** By the shell's own kill: not every machine has it as a program. A process that has ended by now is no error. */
+    private static void signal(String signal, List<ProcessHandle> processes) throws IOException {
+        if (processes.isEmpty()) {
+            return;
+        }
+        List<String> command = new ArrayList<>(List.of(
+                "sh", "-c", "signal=$1; shift; for pid; do kill -\"$signal\" \"$pid\"; done; true", "sh", signal));
+        processes.forEach(process -> command.add(Long.toString(process.pid())));
+        Process shell = new ProcessBuilder(command)
+                .redirectErrorStream(true)
+                .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                .start();
+        boolean interrupted = false;
+        while (true) {
+            try {
+                shell.waitFor();
+                break;
+            } catch (InterruptedException e) {
+                // Whoever wants this thread to end wants the processes to go on even more.
+                interrupted = true;
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    /** As an operator does it: the supervisor leaves a job alone that somebody has stopped. */
+    private void rescale(String stream, int parallelism) {
+        FlinkRest.Job before = await(RESCALED_WITHIN, "no job " + stream + " runs", () -> running(stream));
+        Optional<String> savepoint =
+                await(RESCALED_WITHIN, "job " + stream + " cannot be stopped with a savepoint", () -> stop(before));
+        Path jar = layout.built("job/target/deduplication-job.jar");
+        List<String> arguments =
+                new ArrayList<>(List.of("--stream", definitions.get(stream).toString()));
+        if (savepoint.isEmpty()) {
+            arguments.add("--resume");
+        }
+        boolean unused = await(RESCALED_WITHIN, "job " + stream + " cannot be submitted again", () -> {
+            if (other(before).isEmpty()) {
+                flink.submit(jar, arguments, parallelism, savepoint);
+            }
+            return other(before).map(job -> true);
+        });
+    }
+
+    private Optional<FlinkRest.Job> running(String stream) throws IOException {
+        Optional<FlinkRest.Job> job = flink.job(stream);
+        return job.isPresent() && flink.runs(job.get()) ? job : Optional.empty();
+    }
+
+    /**
+     * Stops a job, or finds that it has stopped: the JobManager may die between its deed and its answer.
+     *
+     * @return what to restore; an empty one within for the newest there is; an empty one where it still runs
+     */
+    private Optional<Optional<String>> stop(FlinkRest.Job job) throws IOException {
+        Optional<FlinkRest.Job> now = flink.job(job.name());
+        if (now.isEmpty() || (now.get().id().equals(job.id()) && now.get().isOver())) {
+            return Optional.of(Optional.empty());
+        }
+        return Optional.of(Optional.of(flink.stop(now.get(), layout.stops(job.name()), SAVEPOINT_WITHIN)));
+    }
+
+    private Optional<FlinkRest.Job> other(FlinkRest.Job before) throws IOException {
+        return flink.job(before.name()).filter(job -> !job.id().equals(before.id()) && !job.isOver());
+    }
+
+    /** Something that may not be there yet, or fail for as long as something else is away. */
+    private interface Attempt<T> {
+        Optional<T> get() throws IOException;
+    }
+
+    private static <T> T await(Duration patience, String failure, Attempt<T> attempt) {
+        long deadline = System.nanoTime() + patience.toNanos();
+        String reason = "";
+        while (System.nanoTime() < deadline) {
+            try {
+                Optional<T> result = attempt.get();
+                if (result.isPresent()) {
+                    return result.get();
+                }
+            } catch (IOException | LocalException e) {
+                reason = ": " + e.getMessage();
+            }
+            FlinkRest.sleep(POLL);
+        }
+        throw new LocalException(failure + reason);
+    }
+
+    /** Continues what is stopped. */
+    @Override
+    public void close() {
+        closed = true;
+        try {
+            resume();
+        } catch (IOException e) {
+            throw new LocalException(
+                    "these processes are stopped and could not be continued, use kill -CONT: "
+                            + stopped.stream()
+                                    .map(process -> Long.toString(process.pid()))
+                                    .collect(Collectors.joining(" ")),
+                    e);
+        }
+    }
+}

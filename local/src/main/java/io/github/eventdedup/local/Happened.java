@@ -1,0 +1,34 @@
+package io.github.eventdedup.local;
+
+import java.util.List;
+import java.util.OptionalLong;
+
+/**
+ * A fault that was injected. Times are milliseconds since the epoch.
+ *
+ * @param end when it was over: at SIGCONT, or when the command had done its work
+ * @param failure why it could not be done; otherwise empty
+ * @param recoveryMillis how long the system needed; empty where it has not recovered
+ */
+record Happened(Fault fault, long begin, long end, String failure, OptionalLong recoveryMillis) {
+
+    /** The same, with what both streams show: the system has recovered when the slower one has. */
+    Happened seenIn(List<Sample> views, List<Sample> logins) {
+        // Whoever rescales or restarts waits from the moment of the command; a kill is over at once, a pause at its
+        // end.
+        long from = switch (fault.kind()) {
+            case KILL, PAUSE, PAIRS -> end;
+            case RESCALE, RESTART -> begin;
+        };
+        OptionalLong ofViews = Sample.recovery(views, begin, from);
+        OptionalLong ofLogins = Sample.recovery(logins, begin, from);
+        return new Happened(
+                fault,
+                begin,
+                end,
+                failure,
+                ofViews.isEmpty() || ofLogins.isEmpty()
+                        ? OptionalLong.empty()
+                        : OptionalLong.of(Math.max(ofViews.getAsLong(), ofLogins.getAsLong())));
+    }
+}

@@ -1,0 +1,219 @@
+package io.github.eventdedup.local;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.OptionalLong;
+
+/**
+ * A run as people and programs read it.
+ *
+ * @param command what repeats it
+ * @param begin when it began, in milliseconds since the epoch
+ * @param skipped faults of the plan there was no time left for
+ * @param load what the load wrote; a missing node where it wrote nothing
+ * @param audit the same of the audit
+ * @param logins counts of the rows that were inserted for the other stream
+ * @param machine what it ran on, and in which versions
+ * @param bytes how much is on disk, by what
+ */
+record ProofReport(
+        Verdict verdict,
+        String command,
+        long seed,
+        long begin,
+        double seconds,
+        List<Happened> faults,
+        int skipped,
+        JsonNode load,
+        JsonNode audit,
+        Map<String, Long> logins,
+        Map<String, String> machine,
+        Map<String, Long> bytes) {
+
+    private static final ObjectMapper JSON = new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
+
+    /** Writes report.md, report.json and plot.svg. */
+    void write(Path directory, List<Sample> views, List<Sample> loginSamples) throws IOException {
+        String title = (verdict.isProved() ? "PROVED" : "BROKEN") + ", seed " + seed + ", " + faults.size()
+                + " faults, " + Instant.ofEpochMilli(begin);
+        Files.writeString(
+                directory.resolve("plot.svg"), Plot.svg(title, views, loginSamples, faults), StandardCharsets.UTF_8);
+        Files.writeString(directory.resolve("report.json"), json() + System.lineSeparator(), StandardCharsets.UTF_8);
+        Files.writeString(directory.resolve("report.md"), markdown(), StandardCharsets.UTF_8);
+    }
+
+    String json() throws IOException {
+        ObjectNode report = JSON.createObjectNode();
+        report.put("verdict", verdict.isProved() ? "proved" : "broken");
+        report.set("problems", JSON.valueToTree(verdict.problems()));
+        report.set("streams", JSON.valueToTree(verdict.streams()));
+        report.put("command", command);
+        report.put("seed", seed);
+        report.put("begin", Instant.ofEpochMilli(begin).toString());
+        report.put("seconds", seconds);
+        ArrayNode timeline = report.putArray("faults");
+        for (Happened happened : faults) {
+            Fault fault = happened.fault();
+            ObjectNode entry = timeline.addObject();
+            entry.put("number", timeline.size());
+            entry.put("kind", fault.kind().word());
+            entry.put("atSeconds", (happened.begin() - begin) / 1000.0);
+            entry.put("plannedSecond", fault.second());
+            entry.put("early", fault.early());
+            entry.set("killed", JSON.valueToTree(fault.killed()));
+            entry.set("paused", JSON.valueToTree(fault.paused()));
+            if (fault.kind() == Fault.Kind.RESCALE) {
+                entry.put("stream", fault.stream());
+                entry.put("parallelism", fault.parallelism());
+            }
+            entry.put("tookSeconds", (happened.end() - happened.begin()) / 1000.0);
+            if (happened.recoveryMillis().isPresent()) {
+                entry.put("recoverySeconds", happened.recoveryMillis().getAsLong() / 1000.0);
+            } else {
+                entry.putNull("recoverySeconds");
+            }
+            if (!happened.failure().isEmpty()) {
+                entry.put("failure", happened.failure());
+            }
+        }
+        report.put("faultsSkipped", skipped);
+        report.set("load", load);
+        report.set("logins", JSON.valueToTree(logins));
+        report.set("audit", audit);
+        report.set("machine", JSON.valueToTree(machine));
+        report.set("bytes", JSON.valueToTree(bytes));
+        return JSON.writeValueAsString(report);
+    }
+
+    String markdown() {
+        StringBuilder text = new StringBuilder();
+        text.append("# ").append(verdict.isProved() ? "PROVED" : "BROKEN").append("\n\n");
+        text.append(
+                verdict.isProved()
+                        ? "Every event that was acknowledged is stored exactly once, and nothing else is.\n"
+                        : "This is not as it has to be:\n\n");
+        verdict.problems()
+                .forEach(problem -> text.append("- ").append(cell(problem)).append('\n'));
+        text.append("\n| stream | lost | duplicates | escapes |\n| --- | ---: | ---: | ---: |\n");
+        verdict.streams()
+                .forEach(stream -> text.append(format(
+                        "| %s | %d | %d | %d |\n",
+                        stream.stream(), stream.lost(), stream.duplicates(), stream.escapes())));
+        text.append(format(
+                "\n%d faults in %.1f minutes, seed %d, %s. Again with the same faults:\n\n    %s\n",
+                faults.size(), seconds / 60, seed, Instant.ofEpochMilli(begin), command));
+        text.append("\n![Throughput and lag of the run, its faults marked](plot.svg)\n\n## Faults\n\n");
+        faults(text);
+        text.append("\n## Load\n\n");
+        text.append("| view-events | |\n| --- | ---: |\n");
+        rows(text, "", load);
+        text.append("\n| user-logins | |\n| --- | ---: |\n");
+        logins.forEach((name, count) -> row(text, name, count.toString()));
+        text.append("\n## What the audit counted\n\n");
+        audit(text);
+        text.append("\n## Machine and versions\n\n| | |\n| --- | --- |\n");
+        machine.forEach((name, value) -> row(text, name, value));
+        text.append("\n## On disk at the end\n\n| | MB |\n| --- | ---: |\n");
+        bytes.forEach((name, size) -> row(text, name, format("%.1f", size / 1e6)));
+        text.append("\nBeside this file: `report.json`, the samples of each second (`samples.csv`, `logins.csv`), every"
+                + " event that was acknowledged (`ledger`), `load.json`, `audit.json`, and what the commands said.\n");
+        return text.toString();
+    }
+
+    private void faults(StringBuilder text) {
+        if (faults.isEmpty()) {
+            text.append("None.\n");
+            return;
+        }
+        text.append("| | at | what | took | recovered after |\n| ---: | ---: | --- | ---: | ---: |\n");
+        for (int i = 0; i < faults.size(); i++) {
+            Happened happened = faults.get(i);
+            OptionalLong recovery = happened.recoveryMillis();
+            text.append(format(
+                    "| %d | %s | %s%s | %.1f s | %s |\n",
+                    i + 1,
+                    minutes(happened.begin() - begin),
+                    happened.fault().what(),
+                    happened.failure().isEmpty() ? "" : ": could not be done",
+                    (happened.end() - happened.begin()) / 1000.0,
+                    recovery.isPresent() ? format("%.1f s", recovery.getAsLong() / 1000.0) : "not recovered"));
+        }
+        text.append(
+                "\nRecovered: rows of both streams come again and wait for less than 5 s. Counted from kill -9, from"
+                        + " SIGCONT, and where a command was given from the command. A fault that comes before the system has"
+                        + " recovered from the one before is part of the plan; the recovery of the first then takes as long as"
+                        + " that of the second.\n");
+        if (skipped > 0) {
+            text.append(format("There was no time left for %d more of the plan.\n", skipped));
+        }
+    }
+
+    private void audit(StringBuilder text) {
+        List<String> columns = List.of(
+                "raw",
+                "unique",
+                "stored",
+                "duplicates",
+                "deadLetters",
+                "missing",
+                "extra",
+                "different",
+                "escapes",
+                "acknowledged",
+                "acknowledgedMissing");
+        text.append("| stream | ").append(String.join(" | ", columns)).append(" |\n| ---");
+        text.append(" | ---:".repeat(columns.size())).append(" |\n");
+        for (JsonNode stream : audit.path("streams")) {
+            text.append("| ").append(cell(stream.path("stream").asText()));
+            columns.forEach(column -> text.append(" | ")
+                    .append(
+                            stream.path(column).isNull()
+                                    ? ""
+                                    : stream.path(column).asText()));
+            text.append(" |\n");
+        }
+    }
+
+    /** A JSON object as rows of a table, what is nested in it under names with a dot. */
+    private static void rows(StringBuilder text, String prefix, JsonNode node) {
+        node.properties().forEach(field -> {
+            if (field.getValue().isObject()) {
+                rows(text, prefix + field.getKey() + ".", field.getValue());
+            } else {
+                JsonNode value = field.getValue();
+                row(
+                        text,
+                        prefix + field.getKey(),
+                        value.isFloatingPointNumber() ? format("%.1f", value.asDouble()) : value.asText());
+            }
+        });
+    }
+
+    private static void row(StringBuilder text, String name, String value) {
+        text.append("| ").append(cell(name)).append(" | ").append(cell(value)).append(" |\n");
+    }
+
+    /** What must not end a cell of a table. */
+    private static String cell(String text) {
+        return text.replace("|", "\\|").replaceAll("\\R", " ");
+    }
+
+    private static String minutes(long millis) {
+        return format("%d:%02d", millis / 60_000, millis / 1000 % 60);
+    }
+
+    private static String format(String format, Object... values) {
+        return String.format(Locale.ROOT, format, values);
+    }
+}

@@ -1,0 +1,526 @@
+package io.github.eventdedup.proof;
+
+import io.github.eventdedup.event.Event;
+import io.github.eventdedup.event.EventReader;
+import io.github.eventdedup.event.Fingerprint;
+import io.github.eventdedup.event.InvalidEventException;
+import io.github.eventdedup.event.PostgresTable;
+import io.github.eventdedup.event.StreamDefinition;
+import java.nio.ByteBuffer;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.Arrays;
+import java.util.List;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+
+/**
+ * The audit of one stream:
+ *
+ * <pre>
+ * ledgers, sent rows ──▶ buckets          (first: what they promise must be in the topic from then on)
+ * raw topic, to its end at the start ──▶ wait for the job ──▶ buckets by fingerprint, and bits of what is no event
+ * duplicates, dead letters ──▶ bits by position
+ * table ──▶ buckets
+ * each bucket: sort, decide, compare
+ * </pre>
+ *
+ * In memory there is one bucket at a time, a few bits for each record, and the buffers of those buckets that are being
+ * written. Used once; not thread-safe.
+ */
+final class StreamAudit {
+
+    private static final int EXPECTED = 52;
+    private static final int KEY_BYTES = Fingerprint.BYTES;
+    private static final int POSITION_KEY_BYTES = 44;
+    private static final int EXPECTED_ROW_BYTES = ClickHouseRows.RECORD_BYTES + 44;
+
+    private final StreamDefinition stream;
+    private final Topics topics;
+    private final Path directory;
+    private final Progress progress;
+    private final Rows rows;
+    private final EventReader reader;
+    private final int recordBytes;
+    private final StreamReport report;
+
+    private TopicRange range;
+    private TopicRange now;
+    private Positions present;
+    private Positions invalid;
+    private long removedUntilMillis = Long.MIN_VALUE;
+    private SideTopic duplicates;
+    private SideTopic deadLetters;
+    private Decision decision;
+    private Buckets expectedRows;
+
+    /** @param directory for temporary files, created here; deleting it is up to the caller */
+    StreamAudit(Neighbours neighbours, StreamDefinition stream, Topics topics, Path directory, Progress progress) {
+        this.stream = stream;
+        this.topics = topics;
+        this.directory = directory;
+        this.progress = progress;
+        rows = stream.table() instanceof PostgresTable postgres
+                ? new PostgresRows(neighbours, postgres)
+                : new ClickHouseRows(neighbours, stream);
+        reader = new EventReader(stream, rows.columns());
+        recordBytes = EXPECTED + 2 * RowDigest.BYTES + rows.columns().size() * RowDigest.TAG_BYTES;
+        report = new StreamReport(stream.stream());
+        if (stream.outbox() != null) {
+            report.sent = 0L;
+            sentRows = SentRows.read(neighbours, stream, directory.resolve("sent"), report, progress);
+        } else {
+            sentRows = new Buckets(directory.resolve("sent"), SentRows.RECORD_BYTES);
+        }
+    }
+
+    private final Buckets sentRows;
+
+    /**
+     * Audits the stream.
+     *
+     * @param ledgers files, none where there is no ledger
+     * @param deadline until when the job may take to catch up
+     */
+    StreamReport run(List<Path> ledgers, Instant deadline) {
+        Buckets acknowledgements = readLedgers(ledgers);
+        range = topics.range(stream.stream());
+        topics.awaitCommitted("dedup-" + stream.stream(), range, deadline);
+        Buckets events = readRawTopic();
+        duplicates = new SideTopic(topics, stream.duplicatesTopic(), range, "duplicate", reader, report);
+        deadLetters = new SideTopic(topics, stream.deadLettersTopic(), range, "dead-letter", reader, report);
+        Buckets stored = rows.read(directory.resolve("rows"), report, progress);
+        now = topics.range(stream.stream());
+        duplicates.check(now);
+        deadLetters.check(now);
+        decision = new Decision(stream.window(), duplicates.decided(), removedUntilMillis);
+
+        boolean byKey = rows instanceof ClickHouseRows;
+        Buckets none = new Buckets(
+                directory.resolve("none"),
+                PostgresRows.recordBytes(rows.columns().size()));
+        expectedRows = new Buckets(directory.resolve("expected"), EXPECTED_ROW_BYTES);
+        for (int bucket = 0; bucket < Buckets.COUNT; bucket++) {
+            compare(
+                    new Cursor(events.sorted(bucket, POSITION_KEY_BYTES)),
+                    new Cursor((byKey ? none : stored).sorted(bucket, POSITION_KEY_BYTES)),
+                    new Cursor(acknowledgements.sorted(bucket, LedgerReader.RECORD_BYTES)),
+                    new Cursor(sentRows.sorted(bucket, SentRows.RECORD_BYTES)));
+            progress.report("comparing " + stream.stream(), bucket, Buckets.COUNT);
+        }
+        expectedRows.finish();
+        for (int bucket = 0; byKey && bucket < Buckets.COUNT; bucket++) {
+            compareMultisets(
+                    new Cursor(expectedRows.sorted(bucket, EXPECTED_ROW_BYTES)),
+                    new Cursor(stored.sorted(bucket, ClickHouseRows.RECORD_BYTES)));
+        }
+        checkAside();
+        checkSum();
+        return report;
+    }
+
+    private Buckets readLedgers(List<Path> ledgers) {
+        Buckets acknowledgements = new Buckets(directory.resolve("acknowledged"), LedgerReader.RECORD_BYTES);
+        if (!ledgers.isEmpty()) {
+            LedgerReader ledger = new LedgerReader(acknowledgements);
+            ledgers.forEach(ledger::read);
+            report.acknowledged = ledger.acknowledged();
+            report.unknown = ledger.unknown();
+            report.invalid = ledger.invalid();
+        }
+        acknowledgements.finish();
+        return acknowledgements;
+    }
+
+    private Buckets readRawTopic() {
+        Buckets events = new Buckets(directory.resolve("events"), recordBytes);
+        present = new Positions(range);
+        invalid = new Positions(range);
+        long[] next = range.begin().clone();
+        ByteBuffer expected = ByteBuffer.allocate(recordBytes - EXPECTED);
+        topics.read(range, record -> {
+            checkHole(record.partition(), next[record.partition()], record.offset());
+            if (next[record.partition()] == range.begin()[record.partition()]
+                    && range.begin()[record.partition()] > 0) {
+                removedUntilMillis = Math.max(removedUntilMillis, record.timestamp());
+            }
+            next[record.partition()] = record.offset() + 1;
+            take(record, events, expected);
+        });
+        for (int i = 0; i < next.length; i++) {
+            checkHole(i, next[i], range.end()[i]);
+            if (range.begin()[i] > 0 && next[i] == range.begin()[i]) {
+                // Nothing is left that says when the last one was.
+                removedUntilMillis = Math.max(removedUntilMillis, Instant.now().toEpochMilli());
+            }
+        }
+        events.finish();
+        return events;
+    }
+
+    private void checkHole(int partition, long from, long to) {
+        if (from < to) {
+            report.offend(
+                    "hole",
+                    partition,
+                    from,
+                    null,
+                    "the topic has no record from here to offset " + (to - 1)
+                            + ", though it has earlier or later ones");
+        }
+    }
+
+    private void take(ConsumerRecord<byte[], byte[]> record, Buckets events, ByteBuffer expected) {
+        report.raw++;
+        present.add(record.partition(), record.offset());
+        try {
+            if (record.value() == null) {
+                throw new InvalidEventException("has no value");
+            }
+            Event event = reader.read(record.value());
+            rows.putExpected(event.columns(), record.value(), expected.clear());
+            byte[] fingerprint = event.fingerprint().bytes();
+            events.next(fingerprint[0])
+                    .put(fingerprint)
+                    .putInt(record.partition())
+                    .putLong(record.offset())
+                    .putLong(record.timestamp())
+                    .put(expected.flip());
+        } catch (InvalidEventException e) {
+            invalid.add(record.partition(), record.offset());
+        }
+    }
+
+    /** Goes through one bucket, fingerprint by fingerprint. */
+    private void compare(Cursor events, Cursor stored, Cursor acknowledged, Cursor sent) {
+        while (Cursor.next(KEY_BYTES, events, stored, acknowledged, sent)) {
+            Verdict verdict = events.isEmpty() ? Verdict.NOTHING : decide(events, stored);
+            if (rows instanceof PostgresRows) {
+                compareRow(events, stored, verdict);
+            }
+            for (int i = acknowledged.from; i < acknowledged.to; i++) {
+                checkAcknowledged(acknowledged.records, i, events, stored);
+            }
+            for (int i = sent.from; i < sent.to && events.isEmpty(); i++) {
+                checkSent(sent.records, i);
+            }
+        }
+    }
+
+    /**
+     * What became of the events of one fingerprint.
+     *
+     * @param first the event whose row Postgres must have, or -1
+     * @param more how many others were rightly let through, after the window; -1 where there is not even a first
+     * @param ofRemoved whether one is a duplicate of an event that is gone from the topic
+     */
+    private record Verdict(int first, int more, boolean ofRemoved) {
+        static final Verdict NOTHING = new Verdict(-1, -1, false);
+    }
+
+    private Verdict decide(Cursor events, Cursor stored) {
+        boolean firstIsGone = !stored.isEmpty() && isBefore(stored);
+        Long firstMillis = firstIsGone
+                ? (Long) Math.floorDiv(stored.records.getLong(stored.from, PostgresRows.RECEIVED_MICROS), 1000L)
+                : null;
+        Decision.Verdict[] verdicts = decision.decide(events.records, events.from, events.to, firstMillis);
+        int first = -1;
+        int count = 0;
+        boolean ofRemoved = false;
+        for (int i = 0; i < verdicts.length; i++) {
+            int event = events.from + i;
+            int partition = events.records.getInt(event, Decision.PARTITION);
+            long offset = events.records.getLong(event, Decision.OFFSET);
+            boolean recorded = duplicates.decided().contains(partition, offset);
+            boolean refused = deadLetters.refused().contains(partition, offset);
+            if (verdicts[i] == Decision.Verdict.NEW) {
+                if (recorded) {
+                    offend(
+                            "duplicate-unexpected",
+                            events.records,
+                            event,
+                            "the first of its window was dropped as a duplicate");
+                }
+                if (!refused) {
+                    count++;
+                    first = first < 0 || isEarlier(events.records, event, first) ? event : first;
+                    expect(events.records, event);
+                }
+                continue;
+            }
+            ofRemoved |= verdicts[i] == Decision.Verdict.DUPLICATE_OF_REMOVED;
+            if (refused) {
+                offend(
+                        "dead-letter-unexpected",
+                        events.records,
+                        event,
+                        "refused by the database, though it is a duplicate");
+            }
+            if (!recorded) {
+                if (duplicates.mayHaveLost(events.records.getLong(event, Decision.MILLIS))) {
+                    report.unchecked++;
+                    forgotten++;
+                } else {
+                    offend(
+                            "duplicate-not-recorded",
+                            events.records,
+                            event,
+                            "not in " + stream.duplicatesTopic() + ": let through, or lost");
+                }
+            }
+        }
+        return new Verdict(first, count - 1, ofRemoved);
+    }
+
+    /** Duplicates whose record may have been removed from the duplicates topic. */
+    private long forgotten;
+
+    private static boolean isEarlier(SortedRecords events, int event, int than) {
+        return events.getLong(event, Decision.MILLIS) < events.getLong(than, Decision.MILLIS);
+    }
+
+    private boolean isBefore(Cursor stored) {
+        return range.isBefore(
+                stored.records.getInt(stored.from, Decision.PARTITION),
+                stored.records.getLong(stored.from, Decision.OFFSET));
+    }
+
+    /** A row of ClickHouse: to be compared later, for such rows have no fingerprint. */
+    private void expect(SortedRecords events, int event) {
+        if (rows instanceof ClickHouseRows) {
+            report.unique++;
+            ByteBuffer row = expectedRows.next((byte) (events.getInt(event, EXPECTED) >>> 24));
+            events.copy(event, EXPECTED, ClickHouseRows.RECORD_BYTES, row);
+            events.copy(event, 0, 44, row);
+        }
+    }
+
+    private void compareRow(Cursor events, Cursor stored, Verdict verdict) {
+        for (int i = stored.from + 1; i < stored.to; i++) {
+            offend("extra", stored.records, i, "a second row of the fingerprint: the table has lost its primary key");
+        }
+        if (stored.isEmpty()) {
+            report.unique += verdict.first < 0 ? 0 : 1;
+            report.afterWindow += Math.max(0, verdict.more);
+            if (verdict.first >= 0) {
+                offend("missing", events.records, verdict.first, "no row has its fingerprint");
+            } else if (verdict.ofRemoved && !deadLetters.wasRefusedBefore(events.records.fingerprint(events.from))) {
+                offend(
+                        "missing",
+                        events.records,
+                        events.from,
+                        "a duplicate of an event that has no row, and is gone from the topic");
+            }
+            return;
+        }
+        int row = stored.from;
+        int partition = stored.records.getInt(row, Decision.PARTITION);
+        long offset = stored.records.getLong(row, Decision.OFFSET);
+        int escapes = stored.records.getInt(row, PostgresRows.ESCAPES);
+        if (escapes != 0) {
+            offend("escape", stored.records, row, "escapes is " + escapes);
+        }
+        if (range.isBefore(partition, offset)) {
+            report.unchecked++;
+            report.afterWindow += verdict.more + 1;
+        } else if (verdict.first >= 0) {
+            report.unique++;
+            report.stored++;
+            report.afterWindow += verdict.more;
+            String difference = difference(events.records, verdict.first, stored.records, row);
+            if (difference != null) {
+                offend("different", events.records, verdict.first, difference);
+            }
+        } else if (range.isAfter(partition, offset) && !now.isAfter(partition, offset)) {
+            report.later++;
+        } else {
+            report.stored++;
+            offend(
+                    "extra",
+                    stored.records,
+                    row,
+                    events.isEmpty()
+                            ? "the topic has no such event"
+                            : "no event of the fingerprint was to be stored: the database had refused it");
+        }
+    }
+
+    private String difference(SortedRecords events, int event, SortedRecords stored, int row) {
+        if (events.compare(event, stored, row, POSITION_KEY_BYTES) != 0) {
+            return "the row is of " + stored.getInt(row, Decision.PARTITION) + ":"
+                    + stored.getLong(row, Decision.OFFSET) + ", and must be of the first one";
+        }
+        if (events.getLong(event, Decision.MILLIS) * 1000 != stored.getLong(row, PostgresRows.RECEIVED_MICROS)) {
+            return "received_at is not Kafka's record time";
+        }
+        if (!events.sameDigest(event, EXPECTED, stored, row, PostgresRows.COLUMNS)) {
+            for (int i = 0; i < rows.columns().size(); i++) {
+                int tag = i * RowDigest.TAG_BYTES;
+                if (events.getShort(event, EXPECTED + 2 * RowDigest.BYTES + tag)
+                        != stored.getShort(row, PostgresRows.TAGS + tag)) {
+                    return "column " + rows.columns().get(i).name() + " is not what the event says";
+                }
+            }
+            return "a column is not what the event says";
+        }
+        return events.sameDigest(event, EXPECTED + RowDigest.BYTES, stored, row, PostgresRows.DOCUMENT)
+                ? null
+                : "the document is not the event as it was sent";
+    }
+
+    private void checkAcknowledged(SortedRecords acknowledged, int line, Cursor events, Cursor stored) {
+        int partition = acknowledged.getInt(line, Decision.PARTITION);
+        long offset = acknowledged.getLong(line, Decision.OFFSET);
+        for (int i = events.from; i < events.to; i++) {
+            if (events.records.compare(i, acknowledged, line, POSITION_KEY_BYTES) == 0) {
+                return;
+            }
+        }
+        if (range.isBefore(partition, offset)) {
+            if (stored.isEmpty()) {
+                offend(
+                        "acknowledged-missing",
+                        acknowledged,
+                        line,
+                        "removed from the topic, and no row has its fingerprint");
+            } else {
+                report.unchecked++;
+            }
+        } else {
+            offend(
+                    "acknowledged-missing",
+                    acknowledged,
+                    line,
+                    range.contains(partition, offset)
+                            ? "the record at that position is not this event"
+                            : "the topic ended before that position when the ledger had been read");
+        }
+    }
+
+    private void checkSent(SortedRecords sent, int row) {
+        if (range.isCut()) {
+            report.unchecked++;
+        } else {
+            report.offend(
+                    "sent-missing",
+                    null,
+                    null,
+                    sent.fingerprint(row).toString(),
+                    "row " + sent.getLong(row, KEY_BYTES) + " of "
+                            + stream.outbox().table() + " is flagged as sent, and not in the topic");
+        }
+    }
+
+    /** Goes through one bucket of rows that have a key at most: those too few, those too many, and pairs of both. */
+    private void compareMultisets(Cursor expected, Cursor stored) {
+        while (Cursor.next(RowDigest.BYTES, expected, stored)) {
+            report.stored += stored.size();
+            int[] missing = new int[expected.size()];
+            int missingCount = 0;
+            int extraCount = 0;
+            int e = expected.from;
+            int s = stored.from;
+            while (e < expected.to || s < stored.to) {
+                int order = e == expected.to
+                        ? 1
+                        : s == stored.to
+                                ? -1
+                                : expected.records.compare(e, stored.records, s, ClickHouseRows.RECORD_BYTES);
+                if (order < 0) {
+                    missing[missingCount++] = e;
+                } else if (order > 0) {
+                    extraCount++;
+                }
+                e += order <= 0 ? 1 : 0;
+                s += order >= 0 ? 1 : 0;
+            }
+            int pairs = Math.min(missingCount, extraCount);
+            for (int i = 0; i < missingCount; i++) {
+                boolean paired = i < pairs;
+                offendExpected(
+                        paired ? "different" : "missing",
+                        expected,
+                        missing[i],
+                        paired ? "the row with its key has other values" : "no row, or one too few, has its values");
+            }
+            for (int i = pairs; i < extraCount; i++) {
+                offendExtra(expected);
+            }
+        }
+    }
+
+    private void offendExtra(Cursor expected) {
+        if (expected.isEmpty() && range.isCut()) {
+            report.unchecked++;
+            report.stored--;
+        } else if (expected.isEmpty()) {
+            report.offend("extra", null, null, null, "a row of no event in the topic" + arriving());
+        } else {
+            offendExpected("extra", expected, expected.from, "a row more than there are events to store" + arriving());
+        }
+    }
+
+    private String arriving() {
+        return Arrays.equals(range.end(), now.end())
+                ? ""
+                : "; events arrived meanwhile, and it may be of one of those: audit once nothing arrives";
+    }
+
+    private void offendExpected(String kind, Cursor expected, int record, String detail) {
+        int at = ClickHouseRows.RECORD_BYTES;
+        ByteBuffer fingerprint = ByteBuffer.allocate(KEY_BYTES);
+        expected.records.copy(record, at, KEY_BYTES, fingerprint);
+        report.offend(
+                kind,
+                expected.records.getInt(record, at + Decision.PARTITION),
+                expected.records.getLong(record, at + Decision.OFFSET),
+                Fingerprint.of(fingerprint.array()).toString(),
+                detail);
+    }
+
+    /** Every dead letter must be one, and the other way round; and duplicates are of events. */
+    private void checkAside() {
+        Positions valid = present.without(invalid);
+        invalid.without(deadLetters.decided()).forEach((partition, offset) -> {
+            report.offend(
+                    "dead-letter-not-recorded",
+                    partition,
+                    offset,
+                    null,
+                    "no event, and not in " + stream.deadLettersTopic());
+        });
+        deadLetters
+                .decided()
+                .without(invalid)
+                .plus(deadLetters.refused().without(valid))
+                .forEach((partition, offset) -> report.offend(
+                        "dead-letter-unexpected",
+                        partition,
+                        offset,
+                        null,
+                        "an event that could be stored, or no record"));
+        duplicates.decided().without(valid).forEach((partition, offset) -> {
+            report.offend(
+                    "duplicate-unexpected", partition, offset, null, "no event, or no record, is at that position");
+        });
+        report.duplicates = duplicates.decided().size();
+        report.deadLetters = deadLetters.decided().plus(deadLetters.refused()).size();
+    }
+
+    private void checkSum() {
+        long sum = report.stored + report.duplicates + report.deadLetters + report.afterWindow + forgotten;
+        // Whatever is wrong by itself is said already; this is for what none of the comparisons would see.
+        if (sum != report.raw && report.isExact()) {
+            report.offend(
+                    "conservation", null, null, null, report.raw + " records in the topic, " + sum + " accounted for");
+        }
+    }
+
+    private void offend(String kind, SortedRecords records, int record, String detail) {
+        report.offend(
+                kind,
+                records.getInt(record, Decision.PARTITION),
+                records.getLong(record, Decision.OFFSET),
+                records.fingerprint(record).toString(),
+                detail);
+    }
+}

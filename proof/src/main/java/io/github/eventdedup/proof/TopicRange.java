@@ -1,0 +1,95 @@
+package io.github.eventdedup.proof;
+
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ExecutionException;
+import java.util.stream.IntStream;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.ListOffsetsOptions;
+import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.common.IsolationLevel;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
+
+/**
+ * What a topic held at one moment: of each partition the first offset that is kept, and the one after the last.
+ *
+ * @param topic its name
+ * @param begin by partition; above 0 where records were removed
+ * @param end by partition
+ */
+record TopicRange(String topic, long[] begin, long[] end) {
+
+    /** @throws ProofException where there is no such topic, or Kafka does not answer */
+    static TopicRange of(Admin admin, String topic) {
+        try {
+            int partitions = admin.describeTopics(List.of(topic))
+                    .allTopicNames()
+                    .get()
+                    .get(topic)
+                    .partitions()
+                    .size();
+            return new TopicRange(
+                    topic,
+                    offsets(admin, topic, partitions, OffsetSpec.earliest()),
+                    offsets(admin, topic, partitions, OffsetSpec.latest()));
+        } catch (ExecutionException e) {
+            if (e.getCause() instanceof UnknownTopicOrPartitionException) {
+                throw new ProofException(
+                        "Kafka has no topic '" + topic + "': is this the system, and was its job ever started?", e);
+            }
+            throw Topics.doesNotAnswer(e.getCause());
+        } catch (InterruptedException e) {
+            throw Topics.interrupted(e);
+        }
+    }
+
+    private static long[] offsets(Admin admin, String topic, int partitions, OffsetSpec spec)
+            throws ExecutionException, InterruptedException {
+        Map<TopicPartition, OffsetSpec> specs = new HashMap<>();
+        for (int i = 0; i < partitions; i++) {
+            specs.put(new TopicPartition(topic, i), spec);
+        }
+        var answers = admin.listOffsets(specs, new ListOffsetsOptions(IsolationLevel.READ_COMMITTED))
+                .all()
+                .get();
+        long[] offsets = new long[partitions];
+        answers.forEach((partition, answer) -> offsets[partition.partition()] = answer.offset());
+        return offsets;
+    }
+
+    int partitions() {
+        return begin.length;
+    }
+
+    boolean contains(int partition, long offset) {
+        return isPartition(partition) && offset >= begin[partition] && offset < end[partition];
+    }
+
+    /** Whether a record was there, and is removed. */
+    boolean isBefore(int partition, long offset) {
+        return isPartition(partition) && offset >= 0 && offset < begin[partition];
+    }
+
+    /** Whether a record came after this moment. */
+    boolean isAfter(int partition, long offset) {
+        return isPartition(partition) && offset >= end[partition];
+    }
+
+    private boolean isPartition(int partition) {
+        return partition >= 0 && partition < begin.length;
+    }
+
+    /** How many offsets there are. */
+    long size() {
+        return IntStream.range(0, begin.length)
+                .mapToLong(i -> end[i] - begin[i])
+                .sum();
+    }
+
+    /** Whether records were removed at the front. */
+    boolean isCut() {
+        return IntStream.range(0, begin.length).anyMatch(i -> begin[i] > 0);
+    }
+}

@@ -1,0 +1,177 @@
+package io.github.eventdedup.proof;
+
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ExecutionException;
+import java.util.function.Consumer;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.clients.consumer.OffsetOutOfRangeException;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+
+/** Kafka, as the audit reads it: as a client of its own that belongs to no consumer group and commits nothing. */
+final class Topics implements AutoCloseable {
+
+    private static final Duration NO_PROGRESS = Duration.ofSeconds(60);
+    private static final Duration LOOK_AGAIN = Duration.ofMillis(500);
+
+    private final String bootstrapServers;
+    private final Progress progress;
+    private final Admin admin;
+
+    Topics(String bootstrapServers, Progress progress) {
+        this.bootstrapServers = bootstrapServers;
+        this.progress = progress;
+        try {
+            admin = Admin.create(Map.of(
+                    "bootstrap.servers",
+                    bootstrapServers,
+                    "request.timeout.ms",
+                    10_000,
+                    "default.api.timeout.ms",
+                    15_000));
+        } catch (KafkaException e) {
+            throw doesNotAnswer(e);
+        }
+    }
+
+    static ProofException doesNotAnswer(Throwable cause) {
+        return new ProofException(
+                "Kafka does not answer (" + cause.getMessage()
+                        + "): start it, or correct DEDUP_KAFKA_BOOTSTRAP_SERVERS; ./dedup status says what runs",
+                cause);
+    }
+
+    static ProofException interrupted(InterruptedException e) {
+        Thread.currentThread().interrupt();
+        return new ProofException("interrupted", e);
+    }
+
+    TopicRange range(String topic) {
+        return TopicRange.of(admin, topic);
+    }
+
+    /**
+     * Waits until a group has committed every offset of the range. The job commits when a checkpoint is complete: what lies
+     * before was decided, and is flushed to Postgres and to the side topics.
+     *
+     * @throws ProofException where that is not so by the deadline, with how far each partition is behind
+     */
+    void awaitCommitted(String group, TopicRange range, Instant deadline) {
+        while (true) {
+            List<String> lags = lags(group, range);
+            if (lags.isEmpty()) {
+                return;
+            }
+            if (Instant.now().isAfter(deadline)) {
+                throw new ProofException("the job has not caught up with the topic '" + range.topic() + "': "
+                        + String.join(", ", lags)
+                        + ". Does it run, and is its database there? ./dedup status; give it more time by --wait");
+            }
+            progress.say(() -> range.topic() + ": waiting for the job, " + String.join(", ", lags));
+            pause(LOOK_AGAIN);
+        }
+    }
+
+    private List<String> lags(String group, TopicRange range) {
+        Map<TopicPartition, OffsetAndMetadata> committed;
+        try {
+            committed = admin.listConsumerGroupOffsets(group)
+                    .partitionsToOffsetAndMetadata()
+                    .get();
+        } catch (ExecutionException e) {
+            throw doesNotAnswer(e.getCause());
+        } catch (InterruptedException e) {
+            throw interrupted(e);
+        }
+        List<String> lags = new ArrayList<>();
+        for (int i = 0; i < range.partitions(); i++) {
+            OffsetAndMetadata at = committed.get(new TopicPartition(range.topic(), i));
+            long done = Math.max(at == null ? 0 : at.offset(), range.begin()[i]);
+            if (done < range.end()[i]) {
+                lags.add("partition " + i + " lags by " + (range.end()[i] - done));
+            }
+        }
+        return lags;
+    }
+
+    static void pause(Duration duration) {
+        try {
+            Thread.sleep(duration.toMillis());
+        } catch (InterruptedException e) {
+            throw interrupted(e);
+        }
+    }
+
+    /** Reads a range, each partition in its order. Offsets without a record are passed over. */
+    void read(TopicRange range, Consumer<ConsumerRecord<byte[], byte[]>> records) {
+        Map<String, Object> settings = Map.of(
+                "bootstrap.servers",
+                bootstrapServers,
+                "isolation.level",
+                "read_committed",
+                "auto.offset.reset",
+                "none",
+                "enable.auto.commit",
+                false,
+                "max.poll.records",
+                5000,
+                "fetch.max.bytes",
+                16 << 20,
+                "max.partition.fetch.bytes",
+                4 << 20,
+                "receive.buffer.bytes",
+                1 << 20);
+        try (KafkaConsumer<byte[], byte[]> consumer =
+                new KafkaConsumer<>(settings, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
+            List<TopicPartition> rest = new ArrayList<>();
+            for (int i = 0; i < range.partitions(); i++) {
+                if (range.begin()[i] < range.end()[i]) {
+                    rest.add(new TopicPartition(range.topic(), i));
+                }
+            }
+            consumer.assign(rest);
+            rest.forEach(partition -> consumer.seek(partition, range.begin()[partition.partition()]));
+            long read = 0;
+            Instant lastProgress = Instant.now();
+            while (!rest.isEmpty()) {
+                var polled = consumer.poll(Duration.ofSeconds(1));
+                for (ConsumerRecord<byte[], byte[]> record : polled) {
+                    if (record.offset() < range.end()[record.partition()]) {
+                        records.accept(record);
+                        read++;
+                    }
+                }
+                int before = rest.size();
+                rest.removeIf(partition -> consumer.position(partition) >= range.end()[partition.partition()]);
+                if (rest.size() < before) {
+                    // What came after the end is of no use.
+                    consumer.assign(rest);
+                }
+                if (!polled.isEmpty() || rest.size() < before) {
+                    lastProgress = Instant.now();
+                } else if (lastProgress.plus(NO_PROGRESS).isBefore(Instant.now())) {
+                    throw doesNotAnswer(new KafkaException("no record for " + NO_PROGRESS.toSeconds() + " s"));
+                }
+                progress.report("reading the topic " + range.topic(), read, range.size());
+            }
+        } catch (OffsetOutOfRangeException e) {
+            throw new ProofException(
+                    "records were removed from the topic '" + range.topic() + "' while it was read: start again", e);
+        } catch (KafkaException e) {
+            throw doesNotAnswer(e);
+        }
+    }
+
+    @Override
+    public void close() {
+        admin.close(Duration.ofSeconds(2));
+    }
+}

@@ -1,0 +1,45 @@
+package io.github.eventdedup.proof;
+
+import java.time.Duration;
+
+/**
+ * The rule of the window, for the events of one fingerprint in their order: the first one is new; those that follow are
+ * copies of it for as long as their record time is less than one window away from its own, in either direction; the
+ * next one after that is new, and the window runs from it. Written from the rule (docs/adr/0002), not from the job.
+ *
+ * <p>Not thread-safe.
+ */
+final class WindowRule {
+
+    private final long windowMillis;
+    private boolean known;
+    private long firstMillis;
+
+    WindowRule(Duration window) {
+        windowMillis = window.toMillis();
+    }
+
+    /** Begins with another fingerprint. */
+    void forget() {
+        known = false;
+    }
+
+    /** Begins with another fingerprint, whose first event was at this time, in milliseconds since 1970. */
+    void startFrom(long millis) {
+        known = true;
+        firstMillis = millis;
+    }
+
+    /** Whether the next event, at this record time, is to be stored. */
+    boolean isNew(long millis) {
+        if (!known) {
+            startFrom(millis);
+            return true;
+        }
+        if (Math.abs(millis - firstMillis) < windowMillis) {
+            return false;
+        }
+        firstMillis = Math.max(firstMillis, millis);
+        return true;
+    }
+}
