@@ -92,11 +92,14 @@ final class Decision {
         for (int i = 0; i < order.length; i++) {
             int best = -1;
             for (int p = 0; p < next.length; p++) {
+                if (next[p] == ends[p]) {
+                    continue;
+                }
                 boolean earlier = best < 0
                         || next[p] == veryFirst
                         || (next[best] != veryFirst
                                 && events.getLong(next[p], MILLIS) < events.getLong(next[best], MILLIS));
-                best = next[p] < ends[p] && earlier ? p : best;
+                best = earlier ? p : best;
             }
             order[i] = next[best]++;
         }

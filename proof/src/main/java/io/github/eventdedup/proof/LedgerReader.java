@@ -16,9 +16,6 @@ import java.util.HexFormat;
  */
 final class LedgerReader {
 
-    /** The first line. */
-    static final String HEADER = "fingerprint,outcome,partition,offset";
-
     /** Bytes of a record: fingerprint, partition, offset. */
     static final int RECORD_BYTES = 44;
 
@@ -38,8 +35,8 @@ final class LedgerReader {
     void read(Path file) {
         try (BufferedReader lines = Files.newBufferedReader(file, UTF_8)) {
             String header = lines.readLine();
-            if (!HEADER.equals(header)) {
-                throw new ProofException(file + ": line 1: must be " + HEADER);
+            if (!Ledger.HEADER.equals(header)) {
+                throw new ProofException(file + ": line 1: must be " + Ledger.HEADER);
             }
             long number = 2;
             for (String line = lines.readLine(); line != null; line = lines.readLine()) {

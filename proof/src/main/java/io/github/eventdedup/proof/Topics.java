@@ -128,7 +128,10 @@ final class Topics implements AutoCloseable {
                 "max.partition.fetch.bytes",
                 4 << 20,
                 "receive.buffer.bytes",
-                1 << 20);
+                1 << 20,
+                // Nothing more comes at the end of a range: a broker need not wait for it.
+                "fetch.max.wait.ms",
+                20);
         try (KafkaConsumer<byte[], byte[]> consumer =
                 new KafkaConsumer<>(settings, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
             List<TopicPartition> rest = new ArrayList<>();

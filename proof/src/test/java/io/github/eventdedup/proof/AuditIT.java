@@ -1,0 +1,472 @@
+package io.github.eventdedup.proof;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.DynamicTest.dynamicTest;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import org.apache.kafka.clients.admin.RecordsToDelete;
+import org.apache.kafka.common.TopicPartition;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.MethodOrderer;
+import org.junit.jupiter.api.Order;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestFactory;
+import org.junit.jupiter.api.TestMethodOrder;
+
+/** One system for all: each test leaves it exact again, but for the last one, which removes records. */
+@TestMethodOrder(MethodOrderer.OrderAnnotation.class)
+class AuditIT {
+
+    private static final String VIEW_EVENTS = "view-events";
+    private static final String USER_LOGINS = "user-logins";
+    private static final long START = 1_767_225_600_000L;
+    private static final long WINDOW = Duration.ofDays(7).toMillis();
+
+    private static AuditedSystem system;
+    private static final List<AuditedSystem.Sent> UNIQUE = new ArrayList<>();
+    private static final List<AuditedSystem.Sent> LOGINS = new ArrayList<>();
+    private static long raw;
+    private static long duplicates;
+    private static Path ledger;
+
+    @BeforeAll
+    static void start() throws Exception {
+        system = new AuditedSystem(Path.of("target", "audit-it"));
+        fillViewEvents();
+        fillUserLogins();
+    }
+
+    /** The sample, whose 200 lines are 152 events, twice; what is no event; and what the database has refused. */
+    private static void fillViewEvents() throws Exception {
+        List<String> lines = Files.readAllLines(AuditedSystem.file("event/src/test/resources/view-events.jsonl"));
+        StringBuilder acknowledged = new StringBuilder(Ledger.HEADER + "\n");
+        Set<String> seen = new HashSet<>();
+        for (int round = 0; round < 2; round++) {
+            for (String line : lines) {
+                AuditedSystem.Sent sent = system.send(system.viewEvents, line.getBytes(UTF_8), START + raw++);
+                acknowledged.append(line(sent.fingerprint(), sent));
+                if (seen.add(sent.fingerprint())) {
+                    UNIQUE.add(sent);
+                    system.store(sent);
+                } else {
+                    duplicates++;
+                    system.duplicate(system.viewEvents, sent);
+                }
+            }
+        }
+        // Written at least once: twice is the same.
+        AuditedSystem.Sent again = system.send(system.viewEvents, event("twice"), START + raw++);
+        system.store(again);
+        AuditedSystem.Sent copy = system.send(system.viewEvents, event("twice"), START + raw++);
+        system.duplicate(system.viewEvents, copy);
+        system.duplicate(system.viewEvents, copy);
+        duplicates++;
+        AuditedSystem.Sent none = system.send(system.viewEvents, "no event".getBytes(UTF_8), START + raw++);
+        system.deadLetter(system.viewEvents, none, "the event is not JSON");
+        AuditedSystem.Sent refused = system.send(system.viewEvents, event("refused"), START + raw++);
+        system.deadLetter(system.viewEvents, refused, "Postgres refused the row: too odd (SQLSTATE P0001)");
+        // A copy of what was refused is a copy, and after the window another event.
+        system.duplicate(system.viewEvents, system.send(system.viewEvents, event("refused"), START + raw++));
+        duplicates++;
+        system.store(system.send(system.viewEvents, event("refused"), START + raw++ + WINDOW));
+        // Sent again after the window: let through, and the row is that of the first.
+        system.send(system.viewEvents, UNIQUE.get(0).value(), START + raw++ + 2 * WINDOW);
+        system.commit(system.viewEvents);
+        acknowledged.append("ab".repeat(32)).append(",unknown,,\n,invalid,,\n");
+        ledger = Files.writeString(system.path("ledger.csv"), acknowledged);
+    }
+
+    private static void fillUserLogins() throws Exception {
+        for (int id = 1; id <= 60; id++) {
+            byte[] login = """
+                    {"id":%d,"user":"u%d","event":"login","timestamp":%d.5}""".formatted(id, id % 7, 1_762_955_000 + id).getBytes(UTF_8);
+            system.sql("INSERT INTO user_logins (username, event_type, event_time, sent_to_kafka) VALUES ('u" + id % 7
+                    + "', 'login', to_timestamp(" + (1_762_955_000 + id) + ".5) AT TIME ZONE 'UTC', TRUE)");
+            LOGINS.add(system.send(system.userLogins, login, START + id));
+            if (id % 3 == 0) {
+                system.duplicate(system.userLogins, system.send(system.userLogins, login, START + id + 1));
+            }
+        }
+        // By another partition, because the relay was told another user: whichever the job reads first has won.
+        AuditedSystem.Sent first = LOGINS.get(0);
+        int other = (first.partition() + 1) % AuditedSystem.PARTITIONS;
+        system.send(system.userLogins, other, first.value(), first.event(), START + 500);
+        system.duplicate(system.userLogins, first);
+        system.commit(system.userLogins);
+        storeLogins();
+    }
+
+    private static void storeLogins() throws Exception {
+        StringBuilder rows = new StringBuilder();
+        for (int id = 1; id <= 60; id++) {
+            rows.append(id == 1 ? "" : ", ").append(login(id));
+        }
+        system.clickHouse("TRUNCATE TABLE user_logins");
+        system.clickHouse("INSERT INTO user_logins VALUES " + rows);
+    }
+
+    private static String login(int id) {
+        return "(" + id + ", 'u" + id % 7 + "', 'login', " + (1_762_955_000 + id) + ")";
+    }
+
+    private static byte[] event(String user) {
+        return """
+                {"userId":"%s","content_id":"1","event_name":"é","event_datetime":"2025-05-01T00:00:00Z","sid":"1"}""".formatted(user).getBytes(UTF_8);
+    }
+
+    private static String line(String fingerprint, AuditedSystem.Sent sent) {
+        return fingerprint + ",acknowledged," + sent.partition() + "," + sent.offset() + "\n";
+    }
+
+    @AfterAll
+    static void stop() throws Exception {
+        if (system != null) {
+            system.close();
+        }
+    }
+
+    private static AuditedSystem.Outcome audit(String stream) throws Exception {
+        return system.audit("--stream", stream, "--wait", "2s");
+    }
+
+    private static AuditedSystem.Outcome assertExact() throws Exception {
+        AuditedSystem.Outcome outcome = system.audit("--wait", "10s", "--ledger", ledger.toString());
+        assertThat(outcome.status()).as(outcome.out() + outcome.err()).isZero();
+        assertThat(outcome.out()).endsWith("exact\n");
+        return outcome;
+    }
+
+    @Test
+    @Order(1)
+    void whatIsExactAddsUp() throws Exception {
+        AuditedSystem.Outcome outcome = assertExact();
+
+        assertThat(outcome.json().get("verdict").asText()).isEqualTo("exact");
+        JsonNode events = outcome.stream(VIEW_EVENTS);
+        assertThat(events.get("raw").asLong()).isEqualTo(raw);
+        assertThat(events.get("unique").asLong()).isEqualTo(UNIQUE.size() + 2);
+        assertThat(events.get("stored").asLong()).isEqualTo(UNIQUE.size() + 2);
+        assertThat(events.get("duplicates").asLong()).isEqualTo(duplicates);
+        assertThat(events.get("deadLetters").asLong()).isEqualTo(2);
+        assertThat(events.get("afterWindow").asLong()).isEqualTo(1);
+        assertThat(events.get("acknowledged").asLong()).isEqualTo(400);
+        assertThat(events.get("acknowledgedMissing").asLong()).isZero();
+        assertThat(events.get("unknown").asLong()).isEqualTo(1);
+        assertThat(events.get("invalid").asLong()).isEqualTo(1);
+        assertThat(events.get("offenders")).isEmpty();
+        JsonNode logins = outcome.stream(USER_LOGINS);
+        assertThat(logins.get("raw").asLong()).isEqualTo(81);
+        assertThat(logins.get("stored").asLong()).isEqualTo(60);
+        assertThat(logins.get("duplicates").asLong()).isEqualTo(21);
+        assertThat(logins.get("sent").asLong()).isEqualTo(60);
+        assertThat(logins.get("acknowledged").isNull()).isTrue();
+        try (var left = Files.list(system.path("temp"))) {
+            assertThat(left).isEmpty();
+        }
+    }
+
+    /** Something that can be done to the system. */
+    private interface Step {
+        void run() throws Exception;
+    }
+
+    /**
+     * One way to break it.
+     *
+     * @param kind what the audit must say
+     * @param place what it must name: a partition and offset, or null
+     * @param fingerprint what it must name, or null
+     */
+    private record Break(
+            String name, Step step, Step mend, String stream, String kind, String place, String fingerprint) {}
+
+    private static Break row(String name, String kind, String change) {
+        AuditedSystem.Sent sent = UNIQUE.get(7);
+        String its = " WHERE fingerprint = '\\x" + sent.fingerprint() + "'";
+        Step mend = () -> {
+            system.sql("DELETE FROM view_events" + its);
+            system.store(sent);
+        };
+        return new Break(
+                name, () -> system.sql(change + its), mend, VIEW_EVENTS, kind, sent.position(), sent.fingerprint());
+    }
+
+    private static Break login(String name, String kind, int id, String... changes) {
+        AuditedSystem.Sent sent = LOGINS.get(id - 1);
+        Step step = () -> {
+            for (String change : changes) {
+                system.clickHouse(change);
+            }
+        };
+        return new Break(name, step, AuditIT::storeLogins, USER_LOGINS, kind, sent.position(), sent.fingerprint());
+    }
+
+    @TestFactory
+    @Order(2)
+    Stream<DynamicTest> namesWhatIsBroken() throws Exception {
+        String strange = "cd".repeat(32);
+        String remove = "ALTER TABLE user_logins DELETE WHERE id = ";
+        return Stream.of(
+                        row("a row that is deleted", "missing", "DELETE FROM view_events"),
+                        row("a column that is changed", "different", "UPDATE view_events SET platform = 'other'"),
+                        row("a column that is NULL", "different", "UPDATE view_events SET device_id = NULL"),
+                        row(
+                                "a time by a microsecond",
+                                "different",
+                                "UPDATE view_events SET event_datetime = event_datetime + interval '1 microsecond'"),
+                        row(
+                                "another time of receipt",
+                                "different",
+                                "UPDATE view_events SET received_at = received_at + interval '1 ms'"),
+                        row("no time at all", "different", "UPDATE view_events SET received_at = 'infinity'"),
+                        row(
+                                "a document by one space",
+                                "different",
+                                "UPDATE view_events SET event = (event::text || ' ')::json"),
+                        row("an escape", "escape", "UPDATE view_events SET escapes = 1"),
+                        row("the row of a copy", "different", "UPDATE view_events SET kafka_offset = kafka_offset + 1"),
+                        new Break(
+                                "a row of no event",
+                                () -> system.sql(
+                                        "INSERT INTO view_events SELECT '\\x" + strange
+                                                + "', user_id, content_id, event_name, event_datetime, sid, platform, content_type,"
+                                                + " device_id, app_version, playtime_ms, event, 0, 1, received_at, 0 FROM view_events LIMIT 1"),
+                                () -> system.sql("DELETE FROM view_events WHERE fingerprint = '\\x" + strange + "'"),
+                                VIEW_EVENTS,
+                                "extra",
+                                "0:1",
+                                strange),
+                        new Break(
+                                "a row of an offset that was never written",
+                                () -> system.sql(
+                                        "INSERT INTO view_events SELECT '\\x" + strange
+                                                + "', user_id, content_id, event_name, event_datetime, sid, platform, content_type,"
+                                                + " device_id, app_version, playtime_ms, event, 0, 1000000, received_at, 0 FROM view_events LIMIT 1"),
+                                () -> system.sql("DELETE FROM view_events WHERE fingerprint = '\\x" + strange + "'"),
+                                VIEW_EVENTS,
+                                "extra",
+                                "0:1000000",
+                                strange),
+                        login("a row of ClickHouse that is gone", "missing", 9, remove + 9),
+                        login(
+                                "a row of ClickHouse that is there twice",
+                                "extra",
+                                10,
+                                "INSERT INTO user_logins VALUES " + login(10)),
+                        login(
+                                "a row of ClickHouse with another value",
+                                "different",
+                                11,
+                                remove + 11,
+                                "INSERT INTO user_logins VALUES (11, 'other', 'login', 1762955011)"),
+                        new Break(
+                                "a row of ClickHouse of no event",
+                                () -> system.clickHouse("INSERT INTO user_logins VALUES " + login(777)),
+                                AuditIT::storeLogins,
+                                USER_LOGINS,
+                                "extra",
+                                null,
+                                null),
+                        new Break(
+                                "a row that is flagged as sent and was not",
+                                () -> system.sql(
+                                        "INSERT INTO user_logins (id, username, sent_to_kafka) VALUES (4711, 'x', TRUE)"),
+                                () -> system.sql("DELETE FROM user_logins WHERE id = 4711"),
+                                USER_LOGINS,
+                                "sent-missing",
+                                null,
+                                null))
+                .map(it -> dynamicTest(it.name, () -> assertNamed(it)));
+    }
+
+    private static void assertNamed(Break it) throws Exception {
+        it.step.run();
+        try {
+            assertOffender(audit(it.stream), it.stream, it.kind, it.place, it.fingerprint);
+        } finally {
+            it.mend.run();
+        }
+    }
+
+    /** That this is all that is wrong. */
+    private static void assertOffender(
+            AuditedSystem.Outcome outcome, String stream, String kind, String place, String fingerprint) {
+        assertThat(outcome.status()).as(outcome.out() + outcome.err()).isEqualTo(1);
+        assertThat(outcome.out()).endsWith("broken: 1 " + kind + " in " + stream + "\n");
+        assertThat(outcome.json().get("verdict").asText()).isEqualTo("broken");
+        assertThat(outcome.stream(stream).get("offenders")).hasSize(1);
+        JsonNode offender = outcome.stream(stream).get("offenders").get(0);
+        assertThat(offender.get("kind").asText()).isEqualTo(kind);
+        if (place != null) {
+            assertThat(offender.get("partition").asText() + ":"
+                            + offender.get("offset").asText())
+                    .isEqualTo(place);
+        }
+        if (fingerprint != null) {
+            assertThat(offender.get("fingerprint").asText()).isEqualTo(fingerprint);
+        }
+        assertThat(outcome.out()).contains(offender.get("detail").asText());
+    }
+
+    @Test
+    @Order(3)
+    void namesADuplicateThatIsNotRecorded() throws Exception {
+        AuditedSystem.Sent copy = system.send(system.viewEvents, UNIQUE.get(3).value(), START + 5000);
+        system.commit(system.viewEvents);
+
+        assertOffender(audit(VIEW_EVENTS), VIEW_EVENTS, "duplicate-not-recorded", copy.position(), copy.fingerprint());
+
+        system.duplicate(system.viewEvents, copy);
+    }
+
+    @Test
+    @Order(3)
+    void namesADeadLetterThatIsNotRecorded() throws Exception {
+        AuditedSystem.Sent none = system.send(system.viewEvents, "{}".getBytes(UTF_8), START + 5000);
+        system.commit(system.viewEvents);
+
+        assertOffender(audit(VIEW_EVENTS), VIEW_EVENTS, "dead-letter-not-recorded", none.position(), null);
+
+        system.deadLetter(system.viewEvents, none, "the event lacks the fields");
+    }
+
+    @Test
+    @Order(3)
+    void namesAnEventThatNoWindowKeepsOut() throws Exception {
+        AuditedSystem.Sent first = system.send(system.viewEvents, event("again"), START);
+        system.store(first);
+        // A window later to the millisecond: new, and not to be dropped.
+        AuditedSystem.Sent second = system.send(system.viewEvents, event("again"), START + WINDOW);
+        AuditedSystem.Sent last = system.send(system.viewEvents, event("again"), START + WINDOW + 1);
+        system.duplicate(system.viewEvents, last);
+        system.commit(system.viewEvents);
+        assertThat(audit(VIEW_EVENTS).status()).isZero();
+
+        AuditedSystem.Sent copy = system.send(system.viewEvents, event("again"), START + 2 * WINDOW - 1);
+        system.commit(system.viewEvents);
+
+        assertOffender(audit(VIEW_EVENTS), VIEW_EVENTS, "duplicate-not-recorded", copy.position(), copy.fingerprint());
+        assertThat(second.offset()).isLessThan(copy.offset());
+        system.duplicate(system.viewEvents, copy);
+    }
+
+    @Test
+    @Order(4)
+    void namesAnAcknowledgedEventThatIsNotThere() throws Exception {
+        AuditedSystem.Sent sent = UNIQUE.get(5);
+        String other = UNIQUE.get(6).fingerprint();
+        Map<String, String> lines = Map.of(
+                line(other, sent),
+                sent.position() + "/" + other,
+                sent.fingerprint() + ",acknowledged,1,99999\n",
+                "1:99999/" + sent.fingerprint(),
+                sent.fingerprint() + ",acknowledged,17,0\n",
+                "17:0/" + sent.fingerprint());
+        for (Map.Entry<String, String> it : lines.entrySet()) {
+            Path file = Files.writeString(system.path("other.csv"), Ledger.HEADER + "\n" + it.getKey());
+
+            AuditedSystem.Outcome outcome =
+                    system.audit("--stream", VIEW_EVENTS, "--ledger", ledger.toString(), "--ledger", file.toString());
+
+            String[] expected = it.getValue().split("/", 2);
+            assertOffender(outcome, VIEW_EVENTS, "acknowledged-missing", expected[0], expected[1]);
+            assertThat(outcome.stream(VIEW_EVENTS).get("acknowledgedMissing").asLong())
+                    .isEqualTo(1);
+            assertThat(outcome.stream(VIEW_EVENTS).get("acknowledged").asLong()).isEqualTo(401);
+        }
+    }
+
+    @Test
+    @Order(5)
+    void saysHowFarTheJobIsBehind() throws Exception {
+        AuditedSystem.Sent late = system.send(system.viewEvents, event("late"), START);
+
+        AuditedSystem.Outcome outcome = system.audit("--stream", VIEW_EVENTS, "--wait", "100ms");
+
+        assertThat(outcome.status()).isEqualTo(1);
+        assertThat(outcome.err())
+                .contains("the job has not caught up with the topic 'view-events'")
+                .contains("partition " + late.partition() + " lags by 1")
+                .contains("./dedup status");
+        system.store(late);
+        system.commit(system.viewEvents);
+    }
+
+    @Test
+    @Order(5)
+    void looksAgainWhileClickHouseIsLate() throws Exception {
+        system.clickHouse("ALTER TABLE user_logins DELETE WHERE id = 5");
+        CompletableFuture<Void> insert = CompletableFuture.runAsync(
+                () -> {
+                    try {
+                        system.clickHouse("INSERT INTO user_logins VALUES " + login(5));
+                    } catch (Exception e) {
+                        throw new IllegalStateException(e);
+                    }
+                },
+                CompletableFuture.delayedExecutor(1, TimeUnit.SECONDS));
+
+        AuditedSystem.Outcome outcome = system.audit("--stream", USER_LOGINS, "--wait", "30s");
+
+        insert.get();
+        assertThat(outcome.status()).as(outcome.out()).isZero();
+    }
+
+    @Test
+    @Order(5)
+    void refusesWhatItCannotAudit() throws Exception {
+        assertThat(system.audit("--stream", "nothing").err())
+                .contains("there is no stream 'nothing'", "user-logins, view-events");
+        assertThat(system.audit("--stream", USER_LOGINS, "--ledger", ledger.toString())
+                        .err())
+                .contains("--ledger: is about the stream view-events");
+        assertThat(system.audit("--wait", "soon").status()).isEqualTo(2);
+    }
+
+    @Test
+    @Order(6)
+    void isExactAgainOnceAllIsMended() throws Exception {
+        assertExact();
+    }
+
+    @Test
+    @Order(7)
+    void whatIsRemovedFromTheTopicIsUncheckedUnlessItIsLost() throws Exception {
+        AuditedSystem.Sent gone =
+                UNIQUE.stream().filter(it -> it.partition() == 1).findFirst().orElseThrow();
+        system.admin
+                .deleteRecords(
+                        Map.of(new TopicPartition(VIEW_EVENTS, 1), RecordsToDelete.beforeOffset(gone.offset() + 10)))
+                .all()
+                .get();
+
+        AuditedSystem.Outcome outcome = system.audit("--stream", VIEW_EVENTS, "--ledger", ledger.toString());
+        assertThat(outcome.status()).as(outcome.out()).isZero();
+        assertThat(outcome.stream(VIEW_EVENTS).get("unchecked").asLong()).isPositive();
+
+        system.sql("DELETE FROM view_events WHERE fingerprint = '\\x" + gone.fingerprint() + "'");
+        AuditedSystem.Outcome lost = system.audit("--stream", VIEW_EVENTS, "--ledger", ledger.toString());
+        assertThat(lost.status()).isEqualTo(1);
+        List<String> named = new ArrayList<>();
+        lost.stream(VIEW_EVENTS)
+                .get("offenders")
+                .forEach(it -> named.add(it.get("kind").asText() + " "
+                        + it.get("partition").asText() + ":" + it.get("offset").asText() + " "
+                        + it.get("fingerprint").asText()));
+        assertThat(named).contains("acknowledged-missing " + gone.position() + " " + gone.fingerprint());
+    }
+}

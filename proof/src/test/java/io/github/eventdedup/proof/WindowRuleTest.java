@@ -1,0 +1,51 @@
+package io.github.eventdedup.proof;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.time.Duration;
+import org.junit.jupiter.api.Test;
+
+class WindowRuleTest {
+
+    private final WindowRule rule = new WindowRule(Duration.ofMillis(100));
+
+    @Test
+    void firstIsNewAndCopiesInsideTheWindowAreNot() {
+        assertThat(rule.isNew(1000)).isTrue();
+        assertThat(rule.isNew(1000)).isFalse();
+        assertThat(rule.isNew(1099)).isFalse();
+    }
+
+    @Test
+    void exactlyOneWindowLaterIsNewAgain() {
+        assertThat(rule.isNew(1000)).isTrue();
+        assertThat(rule.isNew(1100)).isTrue();
+    }
+
+    @Test
+    void copiesDoNotProlongTheWindow() {
+        assertThat(rule.isNew(1000)).isTrue();
+        assertThat(rule.isNew(1060)).isFalse();
+        assertThat(rule.isNew(1110)).isTrue();
+        assertThat(rule.isNew(1160)).isFalse();
+    }
+
+    @Test
+    void anOlderOneCountsInTheOtherDirection() {
+        assertThat(rule.isNew(1000)).isTrue();
+        assertThat(rule.isNew(901)).isFalse();
+        assertThat(rule.isNew(900)).isTrue();
+        // The window still runs from the later of both.
+        assertThat(rule.isNew(1050)).isFalse();
+    }
+
+    @Test
+    void beginsAnew() {
+        assertThat(rule.isNew(1000)).isTrue();
+        rule.forget();
+        assertThat(rule.isNew(1001)).isTrue();
+        rule.startFrom(2000);
+        assertThat(rule.isNew(2099)).isFalse();
+        assertThat(rule.isNew(2100)).isTrue();
+    }
+}
