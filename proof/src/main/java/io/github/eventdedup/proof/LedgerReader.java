@@ -19,6 +19,9 @@ final class LedgerReader {
     /** Bytes of a record: fingerprint, partition, offset. */
     static final int RECORD_BYTES = 44;
 
+    /** What Kafka's producer says of the offset where it has not waited for the broker. */
+    static final long NO_OFFSET = -1;
+
     private static final int FINGERPRINT_DIGITS = 64;
 
     private final Buckets acknowledgements;
@@ -75,10 +78,13 @@ final class LedgerReader {
         try {
             fingerprint = HexFormat.of().parseHex(parts[0]);
             partition = Integer.parseUnsignedInt(parts[2]);
-            offset = Long.parseUnsignedLong(parts[3]);
+            offset = Long.parseLong(parts[3]);
         } catch (IllegalArgumentException e) {
             throw new IllegalArgumentException(
                     "an acknowledged event has a hexadecimal fingerprint, a partition and an offset", e);
+        }
+        if (offset < NO_OFFSET) {
+            throw new IllegalArgumentException("an offset is 0 or more, or -1 where the broker has not given one");
         }
         ByteBuffer entry = acknowledgements.next(fingerprint[0]);
         entry.put(fingerprint).putInt(partition).putLong(offset);

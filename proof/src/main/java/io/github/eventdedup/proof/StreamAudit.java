@@ -370,6 +370,14 @@ final class StreamAudit {
     private void checkAcknowledged(SortedRecords acknowledged, int line, Cursor events, Cursor stored) {
         int partition = acknowledged.getInt(line, Decision.PARTITION);
         long offset = acknowledged.getLong(line, Decision.OFFSET);
+        if (offset == LedgerReader.NO_OFFSET) {
+            offend(
+                    "acknowledged-missing",
+                    acknowledged,
+                    line,
+                    "acknowledged before Kafka had it: the answer names no offset");
+            return;
+        }
         for (int i = events.from; i < events.to; i++) {
             if (events.records.compare(i, acknowledged, line, POSITION_KEY_BYTES) == 0) {
                 return;

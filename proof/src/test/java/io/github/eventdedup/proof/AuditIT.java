@@ -375,7 +375,10 @@ class AuditIT {
                 sent.fingerprint() + ",acknowledged,1,99999\n",
                 "1:99999/" + sent.fingerprint(),
                 sent.fingerprint() + ",acknowledged,17,0\n",
-                "17:0/" + sent.fingerprint());
+                "17:0/" + sent.fingerprint(),
+                // In the topic, but nobody has waited for it: what the producer says without acknowledgements.
+                sent.fingerprint() + ",acknowledged," + sent.partition() + ",-1\n",
+                sent.partition() + ":-1/" + sent.fingerprint());
         for (Map.Entry<String, String> it : lines.entrySet()) {
             Path file = Files.writeString(system.path("other.csv"), Ledger.HEADER + "\n" + it.getKey());
 

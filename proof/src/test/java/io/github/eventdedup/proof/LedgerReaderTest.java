@@ -54,7 +54,8 @@ class LedgerReaderTest {
                 "FP,acknowledged,1|four parts",
                 "FP,lost,1,2|the outcome must be",
                 "FP,acknowledged,,|has a hexadecimal fingerprint, a partition and an offset",
-                "FP,acknowledged,1,-2|has a hexadecimal fingerprint, a partition and an offset",
+                "FP,acknowledged,1,two|has a hexadecimal fingerprint, a partition and an offset",
+                "FP,acknowledged,1,-2|an offset is 0 or more",
                 "abc,acknowledged,1,2|64 hexadecimal digits",
                 "FP |four parts"
             })
