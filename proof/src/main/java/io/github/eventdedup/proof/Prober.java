@@ -79,11 +79,17 @@ final class Prober implements Runnable {
                     look(connection, select, outstanding);
                 }
                 failure = "";
-                // Thousands are outstanding when the job is away: to look for them must not keep the database busy.
-                long took = (System.nanoTime() - begin) / 1_000_000;
-                Thread.sleep(Math.max(MILLIS_BETWEEN, 10 * took));
+                Thread.sleep(pauseMillis((System.nanoTime() - begin) / 1_000_000));
             }
         }
+    }
+
+    /**
+     * Thousands are outstanding when the job is away: to look for them must not keep the database busy. But a database
+     * that was stopped for a while must not be left alone for ten times as long.
+     */
+    static long pauseMillis(long tookMillis) {
+        return Math.min(MILLIS_AFTER_FAILURE, Math.max(MILLIS_BETWEEN, 10 * tookMillis));
     }
 
     private void look(Connection connection, PreparedStatement select, List<Fingerprint> outstanding)
