@@ -54,6 +54,9 @@ final class FaultInjector implements AutoCloseable {
      * @throws LocalException where it cannot be done; the message says why
      */
     void inject(Fault fault) throws IOException {
+        if (closed) {
+            throw new LocalException("closed");
+        }
         switch (fault.kind()) {
             case KILL, PAUSE, PAIRS -> hit(fault);
             case RESCALE -> rescale(fault.stream(), fault.parallelism());
@@ -99,41 +102,51 @@ final class FaultInjector implements AutoCloseable {
         }
     }
 
-    /** The process and its children: Postgres does its work in those. The parent first, lest it has new ones. */
-    private void stop(ProcessHandle process) throws IOException {
-        // Noted before it is done, for a shutdown in between.
-        stopped.add(process);
+    /**
+     * The process and its children: Postgres does its work in those. The parent first, lest it has new ones. Not while
+     * {@link #close} continues what is stopped: whatever is stopped after that nobody would continue.
+     */
+    private synchronized void stop(ProcessHandle process) throws IOException {
         if (closed) {
             throw new LocalException("closed");
         }
+        stopped.add(process);
         signal("STOP", List.of(process));
         List<ProcessHandle> children = process.descendants().toList();
         stopped.addAll(children);
         signal("STOP", children);
     }
 
-    private void resume() throws IOException {
+    private synchronized void resume() throws IOException {
         List<ProcessHandle> all = List.copyOf(stopped);
         signal("CONT", all);
         all.forEach(stopped::remove);
     }
 
-    /** By the shell's own kill: not every machine has it as a program. A process that has ended by now is no error. */
+    /**
+     * By the shell's own kill: not every machine has it as a program. A process that has ended by now is no error. The
+     * shell does its work also when Ctrl-C reaches it.
+     */
     private static void signal(String signal, List<ProcessHandle> processes) throws IOException {
         if (processes.isEmpty()) {
             return;
         }
         List<String> command = new ArrayList<>(List.of(
-                "sh", "-c", "signal=$1; shift; for pid; do kill -\"$signal\" \"$pid\"; done; true", "sh", signal));
+                "sh",
+                "-c",
+                "trap '' INT TERM HUP; signal=$1; shift; for pid; do kill -\"$signal\" \"$pid\"; done; true",
+                "sh",
+                signal));
         processes.forEach(process -> command.add(Long.toString(process.pid())));
         Process shell = new ProcessBuilder(command)
                 .redirectErrorStream(true)
                 .redirectOutput(ProcessBuilder.Redirect.DISCARD)
                 .start();
         boolean interrupted = false;
+        int status;
         while (true) {
             try {
-                shell.waitFor();
+                status = shell.waitFor();
                 break;
             } catch (InterruptedException e) {
                 // Whoever wants this thread to end wants the processes to go on even more.
@@ -142,6 +155,9 @@ final class FaultInjector implements AutoCloseable {
         }
         if (interrupted) {
             Thread.currentThread().interrupt();
+        }
+        if (status != 0) {
+            throw new IOException("sending SIG" + signal + " ended with status " + status);
         }
     }
 

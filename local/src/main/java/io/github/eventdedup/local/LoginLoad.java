@@ -38,6 +38,9 @@ final class LoginLoad implements AutoCloseable {
     private static final int INSERTS_FOR_ONE_REPEAT = 8;
     private static final int REPEATED_ROWS = 20;
 
+    /** A run may last for days. */
+    private static final int REPEATED_AMONG = 10_000;
+
     private static final String INSERT = "INSERT INTO user_logins (username, event_type, event_time) VALUES"
             + " (?, ?, timestamp '2026-01-01 00:00:00' + ? * interval '1 second') RETURNING id";
 
@@ -55,6 +58,7 @@ final class LoginLoad implements AutoCloseable {
     private final AtomicLong repeated = new AtomicLong();
     private final List<Thread> threads;
     private volatile boolean stopping;
+    private volatile String failure = "";
     private long seen;
 
     /** @param csv where the samples go, as those of the load */
@@ -65,9 +69,10 @@ final class LoginLoad implements AutoCloseable {
         threads = List.of(thread("insert-logins", this::insertAll), thread("sample-logins", this::sampleAll));
     }
 
-    private static Thread thread(String name, Runnable task) {
+    private Thread thread(String name, Runnable task) {
         Thread thread = new Thread(task, name);
         thread.setDaemon(true);
+        thread.setUncaughtExceptionHandler((unused, e) -> failure = e.toString());
         return thread;
     }
 
@@ -78,6 +83,11 @@ final class LoginLoad implements AutoCloseable {
     /** Rows that Postgres has committed. More can be there: of some it died before it could say so. */
     long inserted() {
         return inserted.get();
+    }
+
+    /** Why it ended before it was closed, or empty. */
+    String failure() {
+        return failure;
     }
 
     /** Rows that were made unsent again. */
@@ -131,6 +141,7 @@ final class LoginLoad implements AutoCloseable {
         connection.setAutoCommit(true);
         long now = System.currentTimeMillis();
         ids.addAll(of);
+        ids.subList(0, Math.max(0, ids.size() - REPEATED_AMONG)).clear();
         of.forEach(id -> unseen.put(id, now));
         inserted.addAndGet(rows);
     }

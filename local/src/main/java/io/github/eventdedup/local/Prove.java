@@ -50,13 +50,22 @@ final class Prove {
             DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'", Locale.ROOT).withZone(ZoneOffset.UTC);
     private static final ObjectMapper JSON = new ObjectMapper();
 
+    private static final String UNSENT = "SELECT count(*) FROM user_logins WHERE sent_to_kafka IS NOT TRUE";
+    private static final String UNSENT_AND_SET_ASIDE =
+            UNSENT + " AND id IN (SELECT row_id FROM outbox_set_aside WHERE table_name = 'user_logins')";
+
     private final Layout layout;
     private final Options options;
     private final PrintStream out;
     private final Path directory;
     private final DedupScript dedup;
+    private final List<Fault> plan;
     private final List<Happened> happened = new ArrayList<>();
+    private final List<String> problems = new ArrayList<>();
     private int skipped;
+
+    /** The load, then the audit. */
+    private volatile Process child;
 
     /**
      * What the user asked for.
@@ -87,6 +96,16 @@ final class Prove {
                 .resolve("reports")
                 .resolve("prove-" + STAMP.format(Instant.now()) + "-seed" + options.seed());
         dedup = new DedupScript(layout, directory.resolve("commands.log"));
+        plan = FaultPlan.of(
+                options.seed(),
+                options.seconds(),
+                options.faults(),
+                new LocalSystem(layout, new RunState(layout.run()))
+                        .parts().stream().map(Part::name).toList(),
+                layout.streams().values().stream()
+                        .map(stream -> stream.stream())
+                        .sorted()
+                        .toList());
     }
 
     /**
@@ -99,6 +118,10 @@ final class Prove {
         if (!layout.withClickHouse()) {
             throw new LocalException("what runs in " + layout.data() + " was started --without-clickhouse, and both"
                     + " streams are part of the proof: stop it with ./dedup down, and call this again");
+        }
+        if (plan.isEmpty() && !options.faults().isEmpty()) {
+            throw new LocalException("--minutes " + options.minutes()
+                    + " has no room for one of these faults: give it more, or others with --faults");
         }
         layout.built("proof/target/proof.jar");
         RunState runState = new RunState(layout.run());
@@ -142,6 +165,10 @@ final class Prove {
     private void abandon(FaultInjector injector, boolean ours) {
         try {
             injector.close();
+            Process running = child;
+            if (running != null) {
+                running.destroy();
+            }
             if (ours) {
                 dedup.succeed("down");
             }
@@ -154,18 +181,14 @@ final class Prove {
         Path samples = directory.resolve("samples.csv");
         Path logins = directory.resolve("logins.csv");
         Path ledger = directory.resolve("ledger");
-        List<Fault> plan = FaultPlan.of(
-                options.seed(),
-                options.seconds(),
-                options.faults(),
-                new LocalSystem(layout, new RunState(layout.run()))
-                        .parts().stream().map(Part::name).toList(),
-                layout.streams().values().stream()
-                        .map(stream -> stream.stream())
-                        .sorted()
-                        .toList());
         say("load on both streams for " + options.seconds() + " s, " + plan.size() + " faults");
 
+        long setAside;
+        try {
+            setAside = count(UNSENT_AND_SET_ASIDE);
+        } catch (SQLException e) {
+            throw new LocalException("Postgres does not answer: " + e.getMessage(), e);
+        }
         long begin = System.currentTimeMillis();
         int loadStatus;
         Map<String, Long> loginCounts = new LinkedHashMap<>();
@@ -176,8 +199,9 @@ final class Prove {
                     "" + options.rate(),
                     "--duration",
                     options.seconds() + "s",
+                    // Not the seed of the faults: the same events again would be duplicates, and nothing be stored.
                     "--seed",
-                    "" + options.seed(),
+                    "" + begin % 1_000_000_000,
                     "--ledger",
                     ledger.toString(),
                     "--samples",
@@ -188,7 +212,7 @@ final class Prove {
             try {
                 begin = firstAcknowledgement(load, samples, begin);
                 for (Fault fault : plan) {
-                    inject(injector, fault, begin, samples, logins);
+                    inject(injector, fault, load, begin, samples, logins);
                 }
                 loadStatus = end(load, begin);
             } finally {
@@ -197,9 +221,17 @@ final class Prove {
             loginLoad.close();
             loginCounts.put("inserted", loginLoad.inserted());
             loginCounts.put("sent again", loginLoad.repeated());
+            if (!loginLoad.failure().isEmpty()) {
+                problems.add("user-logins: inserting ended early: " + loginLoad.failure());
+            } else if (loginLoad.inserted() == 0) {
+                problems.add("user-logins: no row was inserted");
+            }
         }
         double seconds = (System.currentTimeMillis() - begin) / 1000.0;
-        awaitSent();
+        if (happened.isEmpty() && !plan.isEmpty()) {
+            problems.add("none of the planned faults was done");
+        }
+        awaitSent(setAside);
 
         say("audit");
         int auditStatus = proof(
@@ -227,21 +259,26 @@ final class Prove {
 
     private Process proof(String command, String... arguments) throws IOException {
         Path log = directory.resolve(command + ".log");
-        return LocalSystem.proof(layout, command, List.of(arguments))
+        child = LocalSystem.proof(layout, command, List.of(arguments))
                 .redirectInput(Path.of("/dev/null").toFile())
                 .redirectErrorStream(true)
                 .redirectOutput(log.toFile())
                 .start();
+        return child;
     }
 
-    private void inject(FaultInjector injector, Fault fault, long begin, Path samples, Path logins) throws IOException {
+    private void inject(FaultInjector injector, Fault fault, Process load, long begin, Path samples, Path logins)
+            throws IOException {
         long latest = begin + 1000L * (FaultPlan.end(options.seconds()) - FaultPlan.usualSeconds(fault));
         long planned = begin + 1000L * fault.second();
-        while (System.currentTimeMillis() < planned
-                || (!fault.early() && System.currentTimeMillis() <= latest && !hasRecovered(samples, logins))) {
+        while (load.isAlive()
+                && (System.currentTimeMillis() < planned
+                        || (!fault.early()
+                                && System.currentTimeMillis() <= latest
+                                && !hasRecovered(samples, logins)))) {
             FlinkRest.sleep(Duration.ofMillis(200));
         }
-        if (System.currentTimeMillis() > latest + 1000) {
+        if (!load.isAlive() || System.currentTimeMillis() > latest + 1000) {
             skipped++;
             return;
         }
@@ -280,15 +317,17 @@ final class Prove {
         return Math.max(1, load.waitFor());
     }
 
-    /** What is still in the table when the time is up, the audit will miss. */
-    private void awaitSent() {
+    /**
+     * The audit knows only of rows that are flagged as sent.
+     *
+     * @param setAside how many had been set aside before
+     */
+    private void awaitSent(long setAside) {
         long deadline =
                 System.nanoTime() + Duration.ofSeconds(options.waitSeconds()).toNanos();
         while (System.nanoTime() < deadline) {
             try {
-                if (query("SELECT count(*) FROM user_logins WHERE sent_to_kafka IS NOT TRUE AND id NOT IN"
-                                + " (SELECT row_id FROM outbox_set_aside WHERE table_name = 'user_logins')")
-                        .equals("0")) {
+                if (count(UNSENT) <= setAside) {
                     return;
                 }
             } catch (SQLException e) {
@@ -296,7 +335,11 @@ final class Prove {
             }
             FlinkRest.sleep(Duration.ofMillis(200));
         }
-        say("the relay has not sent every row after " + options.waitSeconds() + " s");
+        problems.add("user-logins: rows that the relay has not sent, after " + options.waitSeconds() + " s");
+    }
+
+    private long count(String sql) throws SQLException {
+        return Long.parseLong(query(sql));
     }
 
     private String query(String sql) throws SQLException {
@@ -304,7 +347,8 @@ final class Prove {
                         layout.postgres().jdbcUrl(), PostgresServer.USER, PostgresServer.PASSWORD);
                 Statement statement = connection.createStatement();
                 ResultSet result = statement.executeQuery(sql)) {
-            return result.next() ? result.getString(1) : "";
+            result.next();
+            return result.getString(1);
         }
     }
 
@@ -322,9 +366,9 @@ final class Prove {
         List<Happened> faults =
                 happened.stream().map(fault -> fault.seenIn(views, ofLogins)).toList();
         JsonNode audit = read("audit.json");
-        Status status = Status.of(layout);
-        Verdict verdict =
-                Verdict.of(loadStatus, lastLine("load.log"), auditStatus, lastLine("audit.log"), audit, status, faults);
+        Status status = awaitUp();
+        Verdict verdict = Verdict.of(
+                loadStatus, lastLine("load.log"), auditStatus, lastLine("audit.log"), audit, status, faults, problems);
         new ProofReport(
                         verdict,
                         options.commandLine(layout),
@@ -345,8 +389,23 @@ final class Prove {
                 .forEach(stream -> out.println("  " + stream.stream() + ": lost " + stream.lost() + ", duplicates "
                         + stream.duplicates() + ", escapes " + stream.escapes()));
         verdict.problems().forEach(problem -> out.println("  " + problem));
+        if (skipped > 0) {
+            out.println("  " + skipped + " faults of the plan left out: there was no time for them");
+        }
         out.println(directory.resolve("report.md"));
         return verdict.isProved() ? 0 : 1;
+    }
+
+    /** The last fault may have hit what neither the load nor the audit needs. */
+    private Status awaitUp() {
+        long deadline =
+                System.nanoTime() + Duration.ofSeconds(options.waitSeconds()).toNanos();
+        Status status = Status.of(layout);
+        while (!status.isUp() && System.nanoTime() < deadline) {
+            FlinkRest.sleep(Duration.ofMillis(500));
+            status = Status.of(layout);
+        }
+        return status;
     }
 
     private String lastLine(String file) throws IOException {

@@ -105,6 +105,12 @@ record Status(List<ProcessStatus> processes, List<JobStatus> jobs) {
         return JobStatus.of(stream, state, Map.of());
     }
 
+    /** Whether everything runs. */
+    boolean isUp() {
+        return processes.stream().allMatch(process -> process.health().equals("up"))
+                && jobs.stream().allMatch(job -> job.state().equals("RUNNING"));
+    }
+
     String json() {
         try {
             return new ObjectMapper().writeValueAsString(this);

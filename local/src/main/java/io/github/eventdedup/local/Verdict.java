@@ -37,6 +37,7 @@ record Verdict(List<OfStream> streams, List<String> problems) {
      *
      * @param loadSaid the last line of its log, as that of the audit
      * @param audit what the audit wrote; a missing node where it wrote nothing
+     * @param noticed what else is not as it has to be, in words
      */
     static Verdict of(
             int loadStatus,
@@ -45,9 +46,10 @@ record Verdict(List<OfStream> streams, List<String> problems) {
             String auditSaid,
             JsonNode audit,
             Status status,
-            List<Happened> faults) {
+            List<Happened> faults,
+            List<String> noticed) {
         List<OfStream> streams = new ArrayList<>();
-        List<String> problems = new ArrayList<>();
+        List<String> problems = new ArrayList<>(noticed);
         for (JsonNode stream : audit.path("streams")) {
             String name = stream.path("stream").asText();
             long missing = stream.path("missing").asLong();
@@ -63,6 +65,12 @@ record Verdict(List<OfStream> streams, List<String> problems) {
                     problems,
                     acknowledgedMissing,
                     name + ": %d lost, acknowledged but not there (acknowledgedMissing)");
+            // Everything that is sent here could be stored.
+            problem(
+                    problems,
+                    stream.path("refused").asLong(),
+                    name
+                            + ": %d acknowledged or sent, and then refused by the database (refused): see its dead letters");
             problem(problems, of.duplicates(), name + ": %d duplicates, rows that are too many (extra)");
             problem(problems, of.escapes(), name + ": %d escapes");
             problem(problems, stream.path("different").asLong(), name + ": %d stored differently (different)");

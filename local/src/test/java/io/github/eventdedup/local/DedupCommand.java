@@ -11,7 +11,7 @@ import java.util.List;
 import java.util.concurrent.ThreadLocalRandom;
 
 /** The real {@code ./dedup} for a system of its own: a data directory and ports nobody else uses. */
-record DedupCommand(Path data, int portOffset) {
+record DedupCommand(Path home, Path data, int portOffset) {
 
     static final Path HOME =
             Path.of(System.getProperty("basedir", "")).toAbsolutePath().getParent();
@@ -20,9 +20,14 @@ record DedupCommand(Path data, int portOffset) {
     record Result(int status, String output) {}
 
     static DedupCommand in(Path data) {
+        return in(HOME, data);
+    }
+
+    /** @param home where the project is, or something that looks like it */
+    static DedupCommand in(Path home, Path data) {
         for (int attempt = 0; attempt < 100; attempt++) {
             DedupCommand command =
-                    new DedupCommand(data, ThreadLocalRandom.current().nextInt(1_000, 20_000));
+                    new DedupCommand(home, data, ThreadLocalRandom.current().nextInt(1_000, 20_000));
             if (command.layoutPorts().stream().allMatch(DedupCommand::isFree)) {
                 return command;
             }
@@ -31,7 +36,7 @@ record DedupCommand(Path data, int portOffset) {
     }
 
     Layout layout() {
-        return new Layout(HOME, data, portOffset, true);
+        return new Layout(home, data, portOffset, true);
     }
 
     List<Integer> layoutPorts() {
@@ -46,7 +51,7 @@ record DedupCommand(Path data, int portOffset) {
     }
 
     Result call(String... arguments) throws IOException, InterruptedException {
-        List<String> line = new ArrayList<>(List.of(HOME.resolve("dedup").toString()));
+        List<String> line = new ArrayList<>(List.of(home.resolve("dedup").toString()));
         line.addAll(List.of(arguments));
         line.addAll(List.of("--data-dir", data.toString(), "--port-offset", Integer.toString(portOffset)));
         Path output = Files.createTempFile(data.getParent(), "dedup", ".out");

@@ -114,7 +114,7 @@ class DedupUpIT {
     @Test
     @Order(2)
     void refusesThePortsOfAnotherSystem() throws Exception {
-        DedupCommand mistaken = new DedupCommand(dedup.data(), dedup.portOffset() + 1);
+        DedupCommand mistaken = new DedupCommand(dedup.home(), dedup.data(), dedup.portOffset() + 1);
 
         for (String command : List.of("down", "status", "up")) {
             DedupCommand.Result result = mistaken.call(command);
@@ -176,26 +176,6 @@ class DedupUpIT {
     private String counts() throws Exception {
         JsonNode job = system.counts("view-events");
         return job.path("received") + " " + job.path("unique") + " " + job.path("duplicate");
-    }
-
-    @Test
-    @Order(6)
-    void losesNothingWhenOneProcessAfterAnotherIsKilled() throws Exception {
-        system.assertNothingIsLostWhile("one", () -> {
-            for (String name : PARTS) {
-                system.kill(name);
-                system.awaitAllUp();
-            }
-        });
-    }
-
-    @Test
-    @Order(7)
-    void losesNothingWhenAllAreKilledAtOnce() throws Exception {
-        system.assertNothingIsLostWhile("all", () -> {
-            system.kill(PARTS.toArray(String[]::new));
-            system.awaitAllUp();
-        });
     }
 
     @Test

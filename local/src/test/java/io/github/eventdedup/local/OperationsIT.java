@@ -79,6 +79,15 @@ class OperationsIT {
     }
 
     @Test
+    @Order(1)
+    void aProofNeedsBothStreams() throws Exception {
+        DedupCommand.Result result = system.dedup.call("prove", "--minutes", "0.1");
+
+        assertThat(result.status()).isEqualTo(1);
+        assertThat(result.output()).contains("was started --without-clickhouse");
+    }
+
+    @Test
     @Order(2)
     void stopsWithASavepointAndRestores() throws Exception {
         system.assertNothingIsLostWhile("stop", () -> {

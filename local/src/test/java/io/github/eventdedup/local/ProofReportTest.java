@@ -27,14 +27,14 @@ class ProofReportTest {
             List.of(new Status.JobStatus("view-events", "RUNNING", 1L, 1L, 0L, 0L)));
     private static final String EXACT = """
             {"verdict":"exact","streams":[{"stream":"view-events","raw":9,"unique":7,"stored":7,"duplicates":2,
-            "deadLetters":0,"missing":0,"extra":0,"different":0,"escapes":0,"acknowledged":9,"acknowledgedMissing":0,
+            "deadLetters":0,"missing":0,"extra":0,"different":0,"escapes":0,"acknowledged":9,"acknowledgedMissing":0,"refused":0,
             "broken":{},"offenders":[]}]}""";
 
     @TempDir
     private Path directory;
 
     private static Verdict verdict(String audit, int auditStatus) throws Exception {
-        return Verdict.of(0, "", auditStatus, "", JSON.readTree(audit), UP, List.of());
+        return Verdict.of(0, "", auditStatus, "", JSON.readTree(audit), UP, List.of(), List.of());
     }
 
     @Test
@@ -45,7 +45,7 @@ class ProofReportTest {
 
     @Test
     void everythingThatTheAuditFindsBreaksTheProof() throws Exception {
-        for (String count : List.of("missing", "extra", "different", "escapes", "acknowledgedMissing")) {
+        for (String count : List.of("missing", "extra", "different", "escapes", "acknowledgedMissing", "refused")) {
             String broken =
                     EXACT.replace("\"" + count + "\":0", "\"" + count + "\":3").replace("exact", "broken");
             assertThat(verdict(broken, 1).problems())
@@ -69,7 +69,7 @@ class ProofReportTest {
 
     @Test
     void withoutAnAuditNothingIsProved() {
-        assertThat(Verdict.of(0, "", 1, "no such topic", MissingNode.getInstance(), UP, List.of())
+        assertThat(Verdict.of(0, "", 1, "no such topic", MissingNode.getInstance(), UP, List.of(), List.of())
                         .problems())
                 .containsExactly("the audit counted nothing, see audit.log: no such topic");
     }
@@ -81,9 +81,18 @@ class ProofReportTest {
                 List.of(new Status.JobStatus("view-events", "RESTARTING", null, null, null, null)));
         Happened failed = new Happened(kill(0, "kafka"), 0, 0, "it did not run", OptionalLong.empty());
 
-        assertThat(Verdict.of(3, "12 not acknowledged", 0, "", JSON.readTree(EXACT), down, List.of(failed))
+        assertThat(Verdict.of(
+                                3,
+                                "12 not acknowledged",
+                                0,
+                                "",
+                                JSON.readTree(EXACT),
+                                down,
+                                List.of(failed),
+                                List.of("odd"))
                         .problems())
                 .containsExactly(
+                        "odd",
                         "the load ended with status 3, see load.log: 12 not acknowledged",
                         "kafka is down at the end",
                         "job view-events is RESTARTING at the end",

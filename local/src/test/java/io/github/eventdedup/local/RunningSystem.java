@@ -57,7 +57,11 @@ final class RunningSystem implements AutoCloseable {
     private final Set<String> acknowledged = ConcurrentHashMap.newKeySet();
 
     RunningSystem(Path data, String... options) throws Exception {
-        dedup = DedupCommand.in(data);
+        this(DedupCommand.in(data), options);
+    }
+
+    RunningSystem(DedupCommand command, String... options) throws Exception {
+        dedup = command;
         clients = new Clients(dedup.layout().ingestPort());
         flink = new FlinkRest(dedup.layout().flinkPort());
         logins = List.of(options).contains("--without-clickhouse") ? null : new Logins(this);

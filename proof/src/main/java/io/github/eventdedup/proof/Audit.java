@@ -101,12 +101,10 @@ final class Audit implements Callable<Integer> {
     }
 
     @Override
-    public Integer call() throws IOException {
+    public Integer call() {
         Neighbours neighbours = Neighbours.of(environment);
         List<StreamDefinition> chosen = chosen(neighbours.streams());
-        Path directory = temporary == null
-                ? Files.createTempDirectory("audit")
-                : Files.createTempDirectory(Files.createDirectories(temporary), "audit");
+        Path directory = temporaryDirectory();
         Thread atExit = new Thread(() -> delete(directory));
         Runtime.getRuntime().addShutdownHook(atExit);
         List<StreamReport> reports = new ArrayList<>();
@@ -127,6 +125,16 @@ final class Audit implements Callable<Integer> {
         }
         out.println(exact ? "exact" : "broken: " + summary(reports));
         return exact ? 0 : 1;
+    }
+
+    private Path temporaryDirectory() {
+        try {
+            return temporary == null
+                    ? Files.createTempDirectory("audit")
+                    : Files.createTempDirectory(Files.createDirectories(temporary), "audit");
+        } catch (IOException e) {
+            throw new ProofException("--temp: cannot make files there (" + e + ")", e);
+        }
     }
 
     private List<StreamDefinition> chosen(Map<String, StreamDefinition> all) {
@@ -247,7 +255,11 @@ final class Audit implements Callable<Integer> {
         }
         try (var files = Files.walk(directory)) {
             for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-                Files.deleteIfExists(file);
+                try {
+                    Files.deleteIfExists(file);
+                } catch (IOException e) {
+                    // A writer at work has made it anew: on with the next.
+                }
             }
         } catch (IOException | UncheckedIOException e) {
             // At exit, with a writer still at work: what is left lies where temporary files are.

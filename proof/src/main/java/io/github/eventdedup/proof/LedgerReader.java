@@ -77,14 +77,15 @@ final class LedgerReader {
         long offset;
         try {
             fingerprint = HexFormat.of().parseHex(parts[0]);
-            partition = Integer.parseUnsignedInt(parts[2]);
+            partition = Integer.parseInt(parts[2]);
             offset = Long.parseLong(parts[3]);
         } catch (IllegalArgumentException e) {
             throw new IllegalArgumentException(
                     "an acknowledged event has a hexadecimal fingerprint, a partition and an offset", e);
         }
-        if (offset < NO_OFFSET) {
-            throw new IllegalArgumentException("an offset is 0 or more, or -1 where the broker has not given one");
+        if (partition < NO_OFFSET || offset < NO_OFFSET) {
+            throw new IllegalArgumentException(
+                    "a partition and an offset are 0 or more, or -1 where the broker has not given one");
         }
         ByteBuffer entry = acknowledgements.next(fingerprint[0]);
         entry.put(fingerprint).putInt(partition).putLong(offset);

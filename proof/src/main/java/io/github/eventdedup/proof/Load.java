@@ -234,9 +234,7 @@ final class Load implements Callable<Integer> {
         Prober prober = new Prober(neighbours, probes);
         Thread proberThread = daemon("prober", prober);
         try (Ledger book = new Ledger(ledger);
-                PrintWriter sampleLines = samples == null
-                        ? new PrintWriter(PrintWriter.nullWriter())
-                        : new PrintWriter(Files.newBufferedWriter(samples, StandardCharsets.UTF_8))) {
+                PrintWriter sampleLines = sampleLines()) {
             Sender sender = new Sender(
                     new InetSocketAddress(neighbours.http().getHost(), port(neighbours.http())),
                     "/v1/streams/" + STREAM + "/events",
@@ -277,12 +275,30 @@ final class Load implements Callable<Integer> {
             System.out.print(report.toTable());
             System.out.flush();
             if (json != null) {
-                new ObjectMapper().writerWithDefaultPrettyPrinter().writeValue(json.toFile(), report.toJson());
+                write(report);
             }
             return verdict(sender, probes, prober, visible);
         } finally {
             proberThread.interrupt();
             done.countDown();
+        }
+    }
+
+    private PrintWriter sampleLines() {
+        try {
+            return samples == null
+                    ? new PrintWriter(PrintWriter.nullWriter())
+                    : new PrintWriter(Files.newBufferedWriter(samples, StandardCharsets.UTF_8));
+        } catch (IOException e) {
+            throw new ProofException("--samples: cannot write " + samples + " (" + e + ")", e);
+        }
+    }
+
+    private void write(LoadReport report) {
+        try {
+            new ObjectMapper().writerWithDefaultPrettyPrinter().writeValue(json.toFile(), report.toJson());
+        } catch (IOException e) {
+            throw new ProofException("--json: cannot write " + json + " (" + e + ")", e);
         }
     }
 
@@ -408,6 +424,7 @@ final class Load implements Callable<Integer> {
         }
         if (!visible && !prober.failure().isEmpty()) {
             System.err.println("whether the rows are there is not known: Postgres stays away: " + prober.failure());
+            code = 1;
         } else if (!visible) {
             System.err.printf(
                     Locale.ROOT,

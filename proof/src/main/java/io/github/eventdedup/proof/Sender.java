@@ -17,6 +17,7 @@ import java.nio.channels.SocketChannel;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.Deque;
 import java.util.HashSet;
 import java.util.List;
@@ -330,7 +331,8 @@ final class Sender {
         try {
             return reader.read(Arrays.copyOf(scratch, length)).fingerprint();
         } catch (InvalidEventException e) {
-            throw new IllegalStateException("the stream's definition does not fit the events of this load", e);
+            throw new ProofException(
+                    "the stream's definition does not fit the events of this load: " + e.getMessage(), e);
         }
     }
 
@@ -377,14 +379,23 @@ final class Sender {
         }
 
         void acknowledged(long copy, HttpAnswer.Result result, long now) {
-            ledger.acknowledged(result.fingerprint(), result.partition(), result.offset());
             acknowledged.increment();
             latency.recordValue((now - due) / 1000);
             Kind kind = plan.kind(copy);
+            // What was sent, not what the answer says: an answer about another event must not hide that this one is
+            // lost.
+            String fingerprint = result.fingerprint();
+            if (kind == Kind.INVALID) {
+                wrong("what is no event was accepted as " + fingerprint);
+            } else {
+                fingerprint = fingerprint(plan.event(copy)).toString();
+                if (!fingerprint.equals(result.fingerprint())) {
+                    wrong("event " + fingerprint + " was acknowledged as " + result.fingerprint());
+                }
+            }
+            ledger.acknowledged(fingerprint, result.partition(), result.offset());
             if (kind == Kind.FIRST) {
                 distinctAcknowledged.increment();
-            } else if (kind == Kind.INVALID) {
-                wrong("what is no event was accepted as " + result.fingerprint());
             }
             if (copy == probeCopy) {
                 probes.acknowledged(probe, now);
@@ -556,7 +567,13 @@ final class Sender {
                         + request.size + " events: " + answer.text());
             }
             int left = 0;
+            BitSet decided = new BitSet();
             for (HttpAnswer.Result result : results) {
+                if (result.index() < 0 || result.index() >= request.size || decided.get(result.index())) {
+                    throw new ProofException("the ingest answers about event " + result.index() + " of " + request.size
+                            + ", or twice: " + answer.text());
+                }
+                decided.set(result.index());
                 long copy = request.copies[result.index()];
                 if (result.fingerprint() != null) {
                     request.acknowledged(copy, result, now);

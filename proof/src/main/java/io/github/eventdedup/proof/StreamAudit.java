@@ -194,6 +194,9 @@ final class StreamAudit {
     private void compare(Cursor events, Cursor stored, Cursor acknowledged, Cursor sent) {
         while (Cursor.next(KEY_BYTES, events, stored, acknowledged, sent)) {
             Verdict verdict = events.isEmpty() ? Verdict.NOTHING : decide(events, stored);
+            if (verdict.refused && !(acknowledged.isEmpty() && sent.isEmpty())) {
+                report.refused++;
+            }
             if (rows instanceof PostgresRows) {
                 compareRow(events, stored, verdict);
             }
@@ -212,9 +215,10 @@ final class StreamAudit {
      * @param first the event whose row Postgres must have, or -1
      * @param more how many others were rightly let through, after the window; -1 where there is not even a first
      * @param ofRemoved whether one is a duplicate of an event that is gone from the topic
+     * @param refused whether the database has refused one that was to be stored
      */
-    private record Verdict(int first, int more, boolean ofRemoved) {
-        static final Verdict NOTHING = new Verdict(-1, -1, false);
+    private record Verdict(int first, int more, boolean ofRemoved, boolean refused) {
+        static final Verdict NOTHING = new Verdict(-1, -1, false, false);
     }
 
     private Verdict decide(Cursor events, Cursor stored) {
@@ -226,6 +230,7 @@ final class StreamAudit {
         int first = -1;
         int count = 0;
         boolean ofRemoved = false;
+        boolean anyRefused = false;
         for (int i = 0; i < verdicts.length; i++) {
             int event = events.from + i;
             int partition = events.records.getInt(event, Decision.PARTITION);
@@ -240,6 +245,7 @@ final class StreamAudit {
                             event,
                             "the first of its window was dropped as a duplicate");
                 }
+                anyRefused |= refused;
                 if (!refused) {
                     count++;
                     first = first < 0 || isEarlier(events.records, event, first) ? event : first;
@@ -268,7 +274,7 @@ final class StreamAudit {
                 }
             }
         }
-        return new Verdict(first, count - 1, ofRemoved);
+        return new Verdict(first, count - 1, ofRemoved, anyRefused);
     }
 
     /** Duplicates whose record may have been removed from the duplicates topic. */

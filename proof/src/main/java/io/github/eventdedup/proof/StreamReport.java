@@ -25,6 +25,7 @@ import java.util.TreeMap;
     "escapes",
     "acknowledged",
     "acknowledgedMissing",
+    "refused",
     "unknown",
     "invalid",
     "sent",
@@ -80,6 +81,9 @@ final class StreamReport {
 
     public Long unknown;
     public Long invalid;
+
+    /** Events of ledgers and of the outbox that the database has refused: dead letters, which is no mistake by itself. */
+    public long refused;
 
     /** Rows of the outbox that are flagged as sent; null without one. */
     public Long sent;

@@ -41,6 +41,7 @@ class AuditIT {
     private static final List<AuditedSystem.Sent> LOGINS = new ArrayList<>();
     private static long raw;
     private static long duplicates;
+    private static AuditedSystem.Sent refused;
     private static Path ledger;
 
     @BeforeAll
@@ -77,7 +78,7 @@ class AuditIT {
         duplicates++;
         AuditedSystem.Sent none = system.send(system.viewEvents, "no event".getBytes(UTF_8), START + raw++);
         system.deadLetter(system.viewEvents, none, "the event is not JSON");
-        AuditedSystem.Sent refused = system.send(system.viewEvents, event("refused"), START + raw++);
+        refused = system.send(system.viewEvents, event("refused"), START + raw++);
         system.deadLetter(system.viewEvents, refused, "Postgres refused the row: too odd (SQLSTATE P0001)");
         // A copy of what was refused is a copy, and after the window another event.
         system.duplicate(system.viewEvents, system.send(system.viewEvents, event("refused"), START + raw++));
@@ -391,6 +392,22 @@ class AuditIT {
                     .isEqualTo(1);
             assertThat(outcome.stream(VIEW_EVENTS).get("acknowledged").asLong()).isEqualTo(401);
         }
+    }
+
+    /** No mistake of the job's, but somebody who sends only what can be stored wants to know. */
+    @Test
+    @Order(4)
+    void countsWhatWasAcknowledgedAndThenRefused() throws Exception {
+        Path file = Files.writeString(
+                system.path("refused.csv"), Ledger.HEADER + "\n" + line(refused.fingerprint(), refused));
+
+        AuditedSystem.Outcome outcome = system.audit("--stream", VIEW_EVENTS, "--ledger", file.toString());
+
+        assertThat(outcome.stream(VIEW_EVENTS).get("refused").asLong()).isEqualTo(1);
+        assertThat(system.audit("--stream", VIEW_EVENTS, "--ledger", ledger.toString()).stream(VIEW_EVENTS)
+                        .get("refused")
+                        .asLong())
+                .isZero();
     }
 
     @Test

@@ -55,7 +55,7 @@ class LedgerReaderTest {
                 "FP,lost,1,2|the outcome must be",
                 "FP,acknowledged,,|has a hexadecimal fingerprint, a partition and an offset",
                 "FP,acknowledged,1,two|has a hexadecimal fingerprint, a partition and an offset",
-                "FP,acknowledged,1,-2|an offset is 0 or more",
+                "FP,acknowledged,1,-2|a partition and an offset are 0 or more",
                 "abc,acknowledged,1,2|64 hexadecimal digits",
                 "FP |four parts"
             })

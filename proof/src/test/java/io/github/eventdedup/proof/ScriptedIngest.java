@@ -30,6 +30,10 @@ final class ScriptedIngest implements AutoCloseable {
         /** Every other event of a batch is accepted, the others are to come again. */
         ACCEPT_HALF,
         UNAVAILABLE,
+        /** Of another event than was sent. */
+        ANSWER_OF_ANOTHER,
+        /** Each result twice, and none of the second half. */
+        ANSWER_TWICE,
         NOT_FOUND,
         DROP_BEFORE_ANSWER,
         DROP_WITHIN_ANSWER,
@@ -145,13 +149,17 @@ final class ScriptedIngest implements AutoCloseable {
                     result = "\"status\":\"rejected\",\"error\":\"later\",\"retry\":true";
                 } else {
                     accepted++;
+                    if (act == Act.ANSWER_OF_ANOTHER) {
+                        fingerprint = "ab".repeat(32);
+                    }
                     result = "\"status\":\"accepted\",\"fingerprint\":\"" + fingerprint
                             + "\",\"topic\":\"view-events\",\"partition\":1,\"offset\":" + offset.getAndIncrement();
                 }
             } catch (InvalidEventException e) {
                 result = "\"status\":\"rejected\",\"error\":\"bad\"";
             }
-            results.add((batch ? "{\"index\":" + results.size() + "," : "{") + result + "}");
+            int index = act == Act.ANSWER_TWICE ? results.size() / 2 : results.size();
+            results.add((batch ? "{\"index\":" + index + "," : "{") + result + "}");
         }
         String json = batch
                 ? "{\"accepted\":" + accepted + ",\"results\":[" + String.join(",", results) + "]}"

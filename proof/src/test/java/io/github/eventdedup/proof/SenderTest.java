@@ -86,6 +86,22 @@ final class SenderTest {
     }
 
     @Test
+    void anAnswerAboutAnotherEventIsWrongAndDoesNotHideTheOneThatWasSent() throws Exception {
+        Sender sender = send(request -> Act.ANSWER_OF_ANOTHER, settings(0, COPIES, 1));
+
+        assertThat(ledger()).isEqualTo(expected());
+        assertThat(sender.wrong.sum()).isEqualTo(sender.acknowledged.sum()).isPositive();
+        assertThat(sender.firstWrong()).contains("was acknowledged as abab");
+    }
+
+    @Test
+    void resultsThatLeaveOutAnEventEndTheLoad() {
+        assertThatExceptionOfType(ProofException.class)
+                .isThrownBy(() -> send(request -> Act.ANSWER_TWICE, settings(0, COPIES, 10)))
+                .withMessageContaining("answers about event 0 of 10, or twice");
+    }
+
+    @Test
     void copiesThatNobodyAnswersAreUnknown() throws Exception {
         int port;
         try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
