@@ -26,7 +26,9 @@ final class TopicWriter implements AutoCloseable {
     /** What Kafka counts for a record beside its value: the head of a batch and of a record, and the fingerprint. */
     private static final int OVERHEAD_BYTES = 61 + 21 + 32;
 
-    private static final int ADMIN_TIMEOUT_MILLIS = 5_000;
+    /** A machine that starts everything at once, after a power failure, may need that long for a first answer. */
+    private static final int ADMIN_TIMEOUT_MILLIS = 20_000;
+
     private static final int MAX_BLOCK_MILLIS = 5_000;
 
     /** While it runs, a transaction in Postgres is open. */

@@ -143,6 +143,27 @@ class FollowIT {
         assertThat(relay.errors().lines()).hasSizeLessThan(10);
     }
 
+    /** As on a machine that starts everything at once. */
+    @Test
+    void givesAKafkaThatIsSlowToAnswerTime() throws Exception {
+        outbox.servers.pauseKafka();
+        RelayProcess relay;
+        try {
+            relay = outbox.relay();
+            await().atMost(Duration.ofSeconds(60))
+                    .until(() -> outbox.number("SELECT count(*) FROM pg_stat_activity WHERE application_name"
+                                    + " = 'outbox-relay'")
+                            == 1);
+            await().atMost(Duration.ofSeconds(20))
+                    .during(Duration.ofSeconds(8))
+                    .until(() -> relay.process().isAlive());
+        } finally {
+            outbox.servers.resumeKafka();
+        }
+        relay.awaitFollowing();
+        relay.stop();
+    }
+
     @Test
     void waitsForPostgres() throws Exception {
         RelayProcess relay = outbox.relay();
