@@ -44,13 +44,6 @@ record Fault(
         }
     }
 
-    /** The processes that it hits itself. */
-    List<String> targets() {
-        List<String> targets = new ArrayList<>(killed);
-        targets.addAll(paused);
-        return targets;
-    }
-
     /** For people. */
     String what() {
         return switch (kind) {

@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 class FaultPlanTest {
@@ -43,7 +44,7 @@ class FaultPlanTest {
     private static Set<String> targets(List<Fault> plan, Kind kind) {
         return plan.stream()
                 .filter(fault -> fault.kind() == kind)
-                .flatMap(fault -> fault.targets().stream())
+                .flatMap(fault -> targets(fault).stream())
                 .collect(Collectors.toSet());
     }
 
@@ -90,7 +91,7 @@ class FaultPlanTest {
 
         assertThat(pairs)
                 .isNotEmpty()
-                .allSatisfy(pair -> assertThat(pair.targets()).hasSize(2).doesNotHaveDuplicates());
+                .allSatisfy(pair -> assertThat(targets(pair)).hasSize(2).doesNotHaveDuplicates());
         assertThat(pairs).extracting(pair -> pair.killed().size()).contains(0, 1, 2);
     }
 
@@ -128,5 +129,9 @@ class FaultPlanTest {
                 .extracting(Fault::kind)
                 .containsOnly(Kind.KILL);
         assertThat(plan(1, 600, EnumSet.noneOf(Kind.class))).isEmpty();
+    }
+
+    private static List<String> targets(Fault fault) {
+        return Stream.concat(fault.killed().stream(), fault.paused().stream()).toList();
     }
 }

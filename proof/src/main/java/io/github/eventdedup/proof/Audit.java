@@ -17,12 +17,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.TypeConversionException;
 
 /**
  * The command {@code ./dedup audit}: reads the whole raw topic, decides for itself what must be stored, and compares that
@@ -74,7 +70,7 @@ final class Audit implements Callable<Integer> {
             names = "--wait",
             paramLabel = "TIME",
             defaultValue = "2m",
-            converter = Time.class,
+            converter = TimeConverter.class,
             description =
                     "How long the job may take to catch up with the topic, such as 30s or 2m. Default: ${DEFAULT-VALUE}.")
     private Duration wait;
@@ -263,27 +259,6 @@ final class Audit implements Callable<Integer> {
             }
         } catch (IOException | UncheckedIOException e) {
             // At exit, with a writer still at work: what is left lies where temporary files are.
-        }
-    }
-
-    /** A time such as 500ms, 30s, 2m or 1h. */
-    static final class Time implements ITypeConverter<Duration> {
-
-        private static final Pattern TIME = Pattern.compile("(\\d{1,9})(ms|s|m|h)");
-
-        @Override
-        public Duration convert(String text) {
-            Matcher time = TIME.matcher(text);
-            if (!time.matches()) {
-                throw new TypeConversionException("'" + text + "' is no time such as 30s or 2m");
-            }
-            long number = Long.parseLong(time.group(1));
-            return switch (time.group(2)) {
-                case "ms" -> Duration.ofMillis(number);
-                case "s" -> Duration.ofSeconds(number);
-                case "m" -> Duration.ofMinutes(number);
-                default -> Duration.ofHours(number);
-            };
         }
     }
 }

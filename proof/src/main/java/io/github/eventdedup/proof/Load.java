@@ -32,8 +32,6 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import org.HdrHistogram.Histogram;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -73,7 +71,6 @@ final class Load implements Callable<Integer> {
     private static final Duration CHECKPOINT_PATIENCE = Duration.ofSeconds(15);
     private static final Duration TICK = Duration.ofMillis(200);
     private static final Duration INTERRUPT_PATIENCE = Duration.ofSeconds(15);
-    private static final Pattern DURATION = Pattern.compile("(\\d{1,9})(ms|s|m|h)");
 
     @Spec
     private CommandLine.Model.CommandSpec spec;
@@ -93,9 +90,10 @@ final class Load implements Callable<Integer> {
 
     @Option(
             names = "--duration",
+            converter = TimeConverter.class,
             paramLabel = "30s|5m",
             description = "for how long to send; then the answers are awaited")
-    private String duration;
+    private Duration duration;
 
     @Option(
             names = "--duplicates",
@@ -156,7 +154,8 @@ final class Load implements Callable<Integer> {
     @Override
     public Integer call() throws IOException, InterruptedException {
         double perSecond = rate.equals("max") ? 0 : positive("--rate", rate);
-        long nanos = duration == null ? Long.MAX_VALUE : nanos(duration);
+        check(duration == null || !duration.isZero(), "--duration", "above 0");
+        long nanos = duration == null ? Long.MAX_VALUE : TimeUnit.NANOSECONDS.convert(duration);
         long copies = events != null ? events : duration == null ? 100_000 : ViewEvents.MAX_EVENTS;
         check(copies > 0 && copies <= ViewEvents.MAX_EVENTS, "--events", "from 1 to " + ViewEvents.MAX_EVENTS);
         check(duplicates >= 0 && duplicates <= 1, "--duplicates", "from 0 to 1");
@@ -196,19 +195,6 @@ final class Load implements Callable<Integer> {
         double number = text.matches("\\d{1,9}(\\.\\d{1,9})?") ? Double.parseDouble(text) : 0;
         check(number > 0, option, "a number above 0, or max");
         return number;
-    }
-
-    private long nanos(String text) {
-        Matcher matcher = DURATION.matcher(text);
-        boolean right = matcher.matches() && Long.parseLong(matcher.group(1)) > 0;
-        check(right, "--duration", "such as 30s, 5m or 2h");
-        long number = Long.parseLong(matcher.group(1));
-        return switch (matcher.group(2)) {
-            case "ms" -> TimeUnit.MILLISECONDS.toNanos(number);
-            case "s" -> TimeUnit.SECONDS.toNanos(number);
-            case "m" -> TimeUnit.MINUTES.toNanos(number);
-            default -> TimeUnit.HOURS.toNanos(number);
-        };
     }
 
     /** A system that is not there at all is a mistake rather than an outage to wait for. */
