@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.OptionalLong;
+import java.util.stream.Collectors;
 
 /**
  * A run as people and programs read it.
@@ -21,8 +22,10 @@ import java.util.OptionalLong;
  * @param command what repeats it
  * @param begin when it began, in milliseconds since the epoch
  * @param skipped faults of the plan there was no time left for
- * @param load what the load wrote; a missing node where it wrote nothing
+ * @param load what the load wrote for programs; a missing node where it wrote nothing
+ * @param loadSaid what it said to people
  * @param audit the same of the audit
+ * @param auditSaid the same of the audit
  * @param logins counts of the rows that were inserted for the other stream
  * @param machine what it ran on, and in which versions
  * @param bytes how much is on disk, by what
@@ -36,7 +39,9 @@ record ProofReport(
         List<Happened> faults,
         int skipped,
         JsonNode load,
+        String loadSaid,
         JsonNode audit,
+        String auditSaid,
         Map<String, Long> logins,
         Map<String, String> machine,
         Map<String, Long> bytes) {
@@ -115,19 +120,21 @@ record ProofReport(
                 faults.size(), seconds / 60, seed, Instant.ofEpochMilli(begin), command));
         text.append("\n![Throughput and lag of the run, its faults marked](plot.svg)\n\n## Faults\n\n");
         faults(text);
-        text.append("\n## Load\n\n");
-        text.append("| view-events | |\n| --- | ---: |\n");
-        rows(text, "", load);
-        text.append("\n| user-logins | |\n| --- | ---: |\n");
-        logins.forEach((name, count) -> row(text, name, count.toString()));
-        text.append("\n## What the audit counted\n\n");
-        audit(text);
+        text.append("\n## What the load measured\n\n");
+        verbatim(text, loadSaid);
+        text.append("\nMeanwhile, in user_logins: ")
+                .append(logins.entrySet().stream()
+                        .map(count -> format("%,d %s", count.getValue(), count.getKey()))
+                        .collect(Collectors.joining(", ")))
+                .append(".\n\n## What the audit found\n\n");
+        verbatim(text, auditSaid);
         text.append("\n## Machine and versions\n\n| | |\n| --- | --- |\n");
         machine.forEach((name, value) -> row(text, name, value));
         text.append("\n## On disk at the end\n\n| | MB |\n| --- | ---: |\n");
         bytes.forEach((name, size) -> row(text, name, format("%.1f", size / 1e6)));
-        text.append("\nBeside this file: `report.json`, the samples of each second (`samples.csv`, `logins.csv`), every"
-                + " event that was acknowledged (`ledger`), `load.json`, `audit.json`, and what the commands said.\n");
+        text.append(
+                "\nWritten with it: `report.json`, the samples of each second (`samples.csv`, `logins.csv`), what became of"
+                        + " every event (`ledger`), `load.json`, `audit.json`, and what the commands said.\n");
         return text.toString();
     }
 
@@ -159,45 +166,10 @@ record ProofReport(
         }
     }
 
-    private void audit(StringBuilder text) {
-        List<String> columns = List.of(
-                "raw",
-                "unique",
-                "stored",
-                "duplicates",
-                "deadLetters",
-                "missing",
-                "extra",
-                "different",
-                "escapes",
-                "acknowledged",
-                "acknowledgedMissing");
-        text.append("| stream | ").append(String.join(" | ", columns)).append(" |\n| ---");
-        text.append(" | ---:".repeat(columns.size())).append(" |\n");
-        for (JsonNode stream : audit.path("streams")) {
-            text.append("| ").append(cell(stream.path("stream").asText()));
-            columns.forEach(column -> text.append(" | ")
-                    .append(
-                            stream.path(column).isNull()
-                                    ? ""
-                                    : stream.path(column).asText()));
-            text.append(" |\n");
-        }
-    }
-
-    /** A JSON object as rows of a table, what is nested in it under names with a dot. */
-    private static void rows(StringBuilder text, String prefix, JsonNode node) {
-        node.properties().forEach(field -> {
-            if (field.getValue().isObject()) {
-                rows(text, prefix + field.getKey() + ".", field.getValue());
-            } else {
-                JsonNode value = field.getValue();
-                row(
-                        text,
-                        prefix + field.getKey(),
-                        value.isFloatingPointNumber() ? format("%.1f", value.asDouble()) : value.asText());
-            }
-        });
+    private static void verbatim(StringBuilder text, String said) {
+        (said.isBlank() ? "Nothing." : said)
+                .lines()
+                .forEach(line -> text.append("    ").append(line).append('\n'));
     }
 
     private static void row(StringBuilder text, String name, String value) {

@@ -50,6 +50,9 @@ final class Prove {
             DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'", Locale.ROOT).withZone(ZoneOffset.UTC);
     private static final ObjectMapper JSON = new ObjectMapper();
 
+    private static final String LEDGER = "ledger";
+    private static final String SAMPLES = "samples.csv";
+
     private static final String UNSENT = "SELECT count(*) FROM user_logins WHERE sent_to_kafka IS NOT TRUE";
     private static final String UNSENT_AND_SET_ASIDE =
             UNSENT + " AND id IN (SELECT row_id FROM outbox_set_aside WHERE table_name = 'user_logins')";
@@ -178,9 +181,8 @@ final class Prove {
     }
 
     private int prove(FaultInjector injector) throws IOException, InterruptedException {
-        Path samples = directory.resolve("samples.csv");
+        Path samples = directory.resolve(SAMPLES);
         Path logins = directory.resolve("logins.csv");
-        Path ledger = directory.resolve("ledger");
         say("load on both streams for " + options.seconds() + " s, " + plan.size() + " faults");
 
         long setAside;
@@ -203,11 +205,11 @@ final class Prove {
                     "--seed",
                     "" + begin % 1_000_000_000,
                     "--ledger",
-                    ledger.toString(),
+                    LEDGER,
                     "--samples",
-                    samples.toString(),
+                    SAMPLES,
                     "--json",
-                    directory.resolve("load.json").toString());
+                    "load.json");
             loginLoad.start();
             try {
                 begin = firstAcknowledgement(load, samples, begin);
@@ -235,13 +237,7 @@ final class Prove {
 
         say("audit");
         int auditStatus = proof(
-                        "audit",
-                        "--ledger",
-                        ledger.toString(),
-                        "--json",
-                        directory.resolve("audit.json").toString(),
-                        "--wait",
-                        options.waitSeconds() + "s")
+                        "audit", "--ledger", LEDGER, "--json", "audit.json", "--wait", options.waitSeconds() + "s")
                 .waitFor();
         return report(begin, seconds, loadStatus, auditStatus, loginCounts, samples, logins);
     }
@@ -257,12 +253,13 @@ final class Prove {
         return started;
     }
 
+    /** Its result goes to a file .txt of its name, progress and errors to one .log. */
     private Process proof(String command, String... arguments) throws IOException {
-        Path log = directory.resolve(command + ".log");
         child = LocalSystem.proof(layout, command, List.of(arguments))
+                .directory(directory.toFile())
                 .redirectInput(Path.of("/dev/null").toFile())
-                .redirectErrorStream(true)
-                .redirectOutput(log.toFile())
+                .redirectOutput(directory.resolve(command + ".txt").toFile())
+                .redirectError(directory.resolve(command + ".log").toFile())
                 .start();
         return child;
     }
@@ -378,7 +375,9 @@ final class Prove {
                         faults,
                         skipped,
                         read("load.json"),
+                        text("load.txt"),
                         audit,
+                        text("audit.txt"),
                         loginCounts,
                         machine(),
                         sizes())
@@ -409,12 +408,12 @@ final class Prove {
     }
 
     private String lastLine(String file) throws IOException {
+        return text(file).lines().filter(line -> !line.isBlank()).reduce("", (before, line) -> line);
+    }
+
+    private String text(String file) throws IOException {
         Path path = directory.resolve(file);
-        return !Files.exists(path)
-                ? ""
-                : Files.readAllLines(path, StandardCharsets.UTF_8).stream()
-                        .filter(line -> !line.isBlank())
-                        .reduce("", (before, line) -> line);
+        return Files.exists(path) ? Files.readString(path, StandardCharsets.UTF_8) : "";
     }
 
     private JsonNode read(String file) throws IOException {

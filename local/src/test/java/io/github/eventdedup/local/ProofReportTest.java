@@ -121,8 +121,10 @@ class ProofReportTest {
                 90,
                 faults,
                 1,
-                JSON.readTree("{\"acknowledged\":9,\"ackMillis\":{\"p50\":1.25}}"),
+                JSON.readTree("{\"acknowledged\":9}"),
+                "acknowledged   9\n",
                 JSON.readTree(EXACT),
+                "view-events\n  = rows   7\nexact\n",
                 Map.of("inserted", 5L),
                 Map.of("cores", "2"),
                 Map.of("Kafka", 1_500_000L));
@@ -141,13 +143,16 @@ class ProofReportTest {
                         "](plot.svg)",
                         "| 1 | 0:20 | kill -9 kafka | 0.1 s | 4.2 s |",
                         "| 12.0 s | not recovered |",
-                        "| ackMillis.p50 | 1.3 |",
+                        "\n    acknowledged   9\n",
+                        "\n    view-events\n      = rows   7\n    exact\n",
+                        "in user_logins: 5 inserted.",
                         "| Kafka | 1.5 |");
 
         JsonNode json = JSON.readTree(directory.resolve("report.json").toFile());
         assertThat(json.path("verdict").asText()).isEqualTo("proved");
         assertThat(json.path("seed").asLong()).isEqualTo(7);
         assertThat(json.path("faults")).hasSize(2);
+        assertThat(json.at("/load/acknowledged").asLong()).isEqualTo(9);
         assertThat(json.at("/faults/0/recoverySeconds").asDouble()).isEqualTo(4.2);
         assertThat(json.at("/faults/1/recoverySeconds").isNull()).isTrue();
 

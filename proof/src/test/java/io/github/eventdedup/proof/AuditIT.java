@@ -2,11 +2,14 @@ package io.github.eventdedup.proof;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.DynamicTest.dynamicTest;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.Statement;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -455,6 +458,88 @@ class AuditIT {
                         .err())
                 .contains("--ledger: is about the stream view-events");
         assertThat(system.audit("--wait", "soon").status()).isEqualTo(2);
+    }
+
+    /** The audit is held at the table, when it has read the topics, until an event has come and is stored. */
+    @Test
+    @Order(5)
+    void leavesOutWhatArrivesMeanwhile() throws Exception {
+        AuditedSystem.Sent late;
+        CompletableFuture<AuditedSystem.Outcome> audit;
+        try (Connection connection = system.connect();
+                Statement statement = connection.createStatement()) {
+            connection.setAutoCommit(false);
+            statement.execute("LOCK TABLE view_events IN ACCESS EXCLUSIVE MODE");
+            audit = CompletableFuture.supplyAsync(() -> {
+                try {
+                    return audit(VIEW_EVENTS);
+                } catch (Exception e) {
+                    throw new IllegalStateException(e);
+                }
+            });
+            await().atMost(Duration.ofMinutes(1)).until(system::somebodyWaitsForALock);
+            late = system.send(system.viewEvents, event("meanwhile"), START);
+            AuditedSystem.store(connection, late);
+            connection.commit();
+        }
+
+        AuditedSystem.Outcome outcome = audit.get(1, TimeUnit.MINUTES);
+
+        assertThat(outcome.status()).as(outcome.out() + outcome.err()).isZero();
+        assertThat(outcome.stream(VIEW_EVENTS).get("later").asLong()).isEqualTo(1);
+        system.commit(system.viewEvents);
+    }
+
+    /** jsonb keeps no bytes: the values must be the same, however they are written. */
+    @Test
+    @Order(5)
+    void comparesJsonbByItsValues() throws Exception {
+        Path streams = Files.createDirectories(system.path("streams-jsonb"));
+        Files.writeString(
+                streams.resolve("view-events.yaml"),
+                Files.readString(AuditedSystem.file("streams/view-events.yaml"))
+                        .replace("document: event", "document: { column: event, type: jsonb }"));
+        Map<String, String> settings = Map.of("DEDUP_STREAMS_DIR", streams.toString());
+        AuditedSystem.Sent sent = UNIQUE.get(7);
+        system.sql("CREATE TABLE as_json AS TABLE view_events; ALTER TABLE view_events ALTER event TYPE jsonb");
+        try {
+            AuditedSystem.Outcome same = system.audit(settings, "--wait", "2s");
+            assertThat(same.status()).as(same.out() + same.err()).isZero();
+
+            system.sql("UPDATE view_events SET event = event || '{\"userId\": 1}' WHERE fingerprint = '\\x"
+                    + sent.fingerprint() + "'");
+
+            assertOffender(
+                    system.audit(settings, "--wait", "2s"),
+                    VIEW_EVENTS,
+                    "different",
+                    sent.position(),
+                    sent.fingerprint());
+        } finally {
+            system.sql("TRUNCATE view_events; ALTER TABLE view_events ALTER event TYPE json;"
+                    + " INSERT INTO view_events TABLE as_json; DROP TABLE as_json");
+        }
+    }
+
+    @Test
+    @Order(5)
+    void saysWhatIsAway() throws Exception {
+        String nobody = "127.0.0.1:" + AuditedSystem.freePort();
+
+        AuditedSystem.Outcome kafka = system.audit(Map.of("DEDUP_KAFKA_BOOTSTRAP_SERVERS", nobody));
+        assertThat(kafka.status()).isEqualTo(1);
+        assertThat(kafka.err()).contains("Kafka does not answer").contains("DEDUP_KAFKA_BOOTSTRAP_SERVERS");
+
+        AuditedSystem.Outcome postgres = system.audit(
+                Map.of("DEDUP_POSTGRES_URL", "jdbc:postgresql://" + nobody + "/dedup"), "--stream", VIEW_EVENTS);
+        assertThat(postgres.status()).isEqualTo(1);
+        assertThat(postgres.err())
+                .contains("cannot read the table view_events of Postgres at jdbc:postgresql://" + nobody);
+
+        AuditedSystem.Outcome clickHouse =
+                system.audit(Map.of("DEDUP_CLICKHOUSE_URL", "http://" + nobody), "--stream", USER_LOGINS);
+        assertThat(clickHouse.status()).isEqualTo(1);
+        assertThat(clickHouse.err()).contains("cannot read the table user_logins of ClickHouse at http://" + nobody);
     }
 
     @Test

@@ -26,6 +26,7 @@ import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.PreparedStatement;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Instant;
@@ -103,7 +104,7 @@ final class AuditedSystem implements AutoCloseable {
                 Map.of("bootstrap.servers", kafka.bootstrapServers(), "acks", "all"),
                 new ByteArraySerializer(),
                 new ByteArraySerializer());
-        database = DriverManager.getConnection(postgres.jdbcUrl(), PostgresServer.USER, PostgresServer.PASSWORD);
+        database = connect();
         viewEvents = StreamDefinition.read(file("streams/view-events.yaml"));
         userLogins = StreamDefinition.read(file("streams/user-logins.yaml"));
         for (String sql : List.of("001-view-events.sql", "002-user-logins.sql")) {
@@ -132,7 +133,7 @@ final class AuditedSystem implements AutoCloseable {
         return here.getFileName().toString().equals("proof") ? here.resolveSibling(path) : here.resolve(path);
     }
 
-    private static int freePort() throws IOException {
+    static int freePort() throws IOException {
         try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
             return socket.getLocalPort();
         }
@@ -140,6 +141,20 @@ final class AuditedSystem implements AutoCloseable {
 
     Path path(String name) {
         return directory.resolve(name);
+    }
+
+    /** Another connection than the one of the other methods. */
+    Connection connect() throws SQLException {
+        return DriverManager.getConnection(postgres.jdbcUrl(), PostgresServer.USER, PostgresServer.PASSWORD);
+    }
+
+    boolean somebodyWaitsForALock() throws SQLException {
+        try (Statement statement = database.createStatement();
+                ResultSet result = statement.executeQuery(
+                        "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")) {
+            result.next();
+            return result.getBoolean(1);
+        }
     }
 
     void sql(String statements) throws SQLException {
@@ -196,6 +211,10 @@ final class AuditedSystem implements AutoCloseable {
 
     /** Stores a row of view_events as the job does. */
     void store(Sent sent) throws SQLException {
+        store(database, sent);
+    }
+
+    static void store(Connection database, Sent sent) throws SQLException {
         String sql = "INSERT INTO view_events (fingerprint, kafka_partition, kafka_offset, received_at, event, user_id,"
                 + " content_id, event_name, event_datetime, sid, platform, content_type, device_id, app_version,"
                 + " playtime_ms) VALUES (?, ?, ?, ?, ?::json" + ", ?".repeat(10) + ")";
@@ -227,11 +246,18 @@ final class AuditedSystem implements AutoCloseable {
 
     /** Runs the command; the report, where there is one, comes as JSON. */
     Outcome audit(String... arguments) throws IOException {
+        return audit(Map.of(), arguments);
+    }
+
+    /** With other settings than those of this system. */
+    Outcome audit(Map<String, String> settings, String... arguments) throws IOException {
+        Map<String, String> environment = new HashMap<>(environment());
+        environment.putAll(settings);
         Path report = path("report.json");
         Files.deleteIfExists(report);
         ByteArrayOutputStream out = new ByteArrayOutputStream();
         ByteArrayOutputStream err = new ByteArrayOutputStream();
-        Audit audit = new Audit(environment(), new PrintStream(out, true, UTF_8), new PrintStream(err, true, UTF_8));
+        Audit audit = new Audit(environment, new PrintStream(out, true, UTF_8), new PrintStream(err, true, UTF_8));
         CommandLine line = new CommandLine(audit);
         line.setExecutionExceptionHandler((e, command, parsed) -> {
             if (!(e instanceof ProofException)) {
