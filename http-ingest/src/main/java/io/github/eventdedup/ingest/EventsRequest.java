@@ -216,7 +216,7 @@ final class EventsRequest implements EventSplitter.Sink {
         result.bytes = json.length;
         result.sent = NanoTime.now();
         pending.incrementAndGet();
-        stream.publisher().publish(stream.name(), fingerprint, json, result);
+        stream.publisher().publish(stream.name(), fingerprint, json, batch, result);
     }
 
     @Override

@@ -48,7 +48,7 @@ public final class HttpIngest implements AutoCloseable {
             closers.push(receipts::close);
             publisher = EventPublisher.connect(settings);
             closers.push(publisher::close);
-            IngestMetrics metrics = new IngestMetrics(publisher.producer());
+            IngestMetrics metrics = new IngestMetrics(publisher.producers());
             closers.push(metrics::close);
             KafkaWatch watch = new KafkaWatch(settings.kafkaBootstrapServers(), streams.keySet(), publisher);
             closers.push(watch::close);

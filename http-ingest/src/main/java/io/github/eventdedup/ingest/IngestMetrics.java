@@ -12,6 +12,7 @@ import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import java.time.Duration;
 import java.util.EnumMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -34,7 +35,7 @@ final class IngestMetrics implements AutoCloseable {
     private final PrometheusMeterRegistry registry = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
     private final Map<Integer, Counter> requests = new ConcurrentHashMap<>();
     private final JvmGcMetrics garbageCollection = new JvmGcMetrics();
-    private final KafkaClientMetrics kafka;
+    private final List<KafkaClientMetrics> kafka;
 
     /** Why an event was not accepted. */
     enum Rejection {
@@ -46,10 +47,10 @@ final class IngestMetrics implements AutoCloseable {
         UNAVAILABLE
     }
 
-    /** Counts also what the producer counts itself. */
-    IngestMetrics(Producer<?, ?> producer) {
-        kafka = new KafkaClientMetrics(producer);
-        kafka.bindTo(registry);
+    /** Counts also what the producers count themselves. */
+    IngestMetrics(List<? extends Producer<?, ?>> producers) {
+        kafka = producers.stream().map(KafkaClientMetrics::new).toList();
+        kafka.forEach(metrics -> metrics.bindTo(registry));
         garbageCollection.bindTo(registry);
         new JvmMemoryMetrics().bindTo(registry);
         new JvmThreadMetrics().bindTo(registry);
@@ -99,7 +100,7 @@ final class IngestMetrics implements AutoCloseable {
 
     @Override
     public void close() {
-        kafka.close();
+        kafka.forEach(KafkaClientMetrics::close);
         garbageCollection.close();
         registry.close();
     }

@@ -22,9 +22,13 @@ class EventPublisherTest {
     private static final byte[] EVENT = new byte[1000];
     private static final int COST = EVENT.length + EventPublisher.RECORD_OVERHEAD_BYTES;
 
-    private final MockProducer<byte[], byte[]> producer =
-            new MockProducer<>(false, null, new ByteArraySerializer(), new ByteArraySerializer());
-    private final EventPublisher publisher = new EventPublisher(producer, 2 * COST, Duration.ofSeconds(5));
+    private final MockProducer<byte[], byte[]> producer = mockProducer();
+    private final MockProducer<byte[], byte[]> batches = mockProducer();
+    private final EventPublisher publisher = new EventPublisher(producer, batches, 2 * COST, Duration.ofSeconds(5));
+
+    private static MockProducer<byte[], byte[]> mockProducer() {
+        return new MockProducer<>(false, null, new ByteArraySerializer(), new ByteArraySerializer());
+    }
 
     @AfterEach
     void close() {
@@ -61,6 +65,22 @@ class EventPublisherTest {
     }
 
     @Test
+    void oneBoundHoldsForEventsAloneAndInBatches() {
+        publisher.prepare(TOPIC);
+        CompletableFuture<Long> alone = publish(EVENT);
+        CompletableFuture<Long> inBatch = publish(EVENT, true);
+        assertThat(producer.history()).hasSize(1);
+        assertThat(batches.history()).hasSize(1);
+        assertProblem(assertThatThrownBy(publish(new byte[0], true)::join).cause(), 503);
+
+        producer.completeNext();
+        batches.completeNext();
+        assertThat(alone).isCompleted();
+        assertThat(inBatch).isCompleted();
+        assertThat(publisher.freeBytes()).isEqualTo(2 * COST);
+    }
+
+    @Test
     void refusesEventsForATopicThatKafkaHasNotDescribed() {
         assertProblem(assertThatThrownBy(publish(EVENT)::join).cause(), 503);
         assertThat(producer.history()).isEmpty();
@@ -85,8 +105,12 @@ class EventPublisherTest {
 
     /** Completed with the record's offset. */
     private CompletableFuture<Long> publish(byte[] event) {
+        return publish(event, false);
+    }
+
+    private CompletableFuture<Long> publish(byte[] event, boolean inBatch) {
         CompletableFuture<Long> outcome = new CompletableFuture<>();
-        publisher.publish(TOPIC, FINGERPRINT, event, new EventPublisher.Outcome() {
+        publisher.publish(TOPIC, FINGERPRINT, event, inBatch, new EventPublisher.Outcome() {
             @Override
             public void acknowledged(int partition, long offset) {
                 assertThat(outcome.complete(offset)).isTrue();
