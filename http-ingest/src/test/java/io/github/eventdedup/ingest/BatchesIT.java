@@ -233,7 +233,8 @@ class BatchesIT {
         await().until(() -> metric("dedup_requests_total{status=\"404\"}") == before + 2);
         assertThat(metric("dedup_requests_total{status=\"200\"}")).isPositive();
         assertThat(scrape())
-                .contains("kafka_producer_record_send_total")
+                .contains("kafka_producer_record_send_total{client_id=\"http-ingest\"")
+                .contains("kafka_producer_record_send_total{client_id=\"http-ingest-batches\"")
                 .contains("jvm_memory_used_bytes")
                 .contains("dedup_acknowledgement_seconds_bucket{stream=\"view-events\",le=\"0.05\"}")
                 .contains("dedup_connections");

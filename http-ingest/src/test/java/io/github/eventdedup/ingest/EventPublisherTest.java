@@ -8,6 +8,7 @@ import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import org.apache.kafka.clients.producer.MockProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.errors.RecordTooLargeException;
 import org.apache.kafka.common.errors.TimeoutException;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
@@ -85,6 +86,23 @@ class EventPublisherTest {
         assertProblem(assertThatThrownBy(publish(EVENT)::join).cause(), 503);
         assertThat(producer.history()).isEmpty();
         assertThat(publisher.freeBytes()).isEqualTo(2 * COST);
+    }
+
+    @Test
+    void isPreparedOnceBothProducersAre() {
+        batches.partitionsForException = new TimeoutException();
+        assertThat(publisher.prepare(TOPIC)).isFalse();
+        assertProblem(assertThatThrownBy(publish(EVENT)::join).cause(), 503);
+        batches.partitionsForException = null;
+        assertThat(publisher.prepare(TOPIC)).isTrue();
+    }
+
+    @Test
+    void closesBothProducers() {
+        producer.closeException = new KafkaException();
+        assertThatThrownBy(publisher::close).isSameAs(producer.closeException);
+        assertThat(batches.closed()).isTrue();
+        producer.closeException = null;
     }
 
     @Test

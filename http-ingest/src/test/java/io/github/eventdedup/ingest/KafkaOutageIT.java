@@ -17,6 +17,9 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerConfig;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -85,6 +88,37 @@ class KafkaOutageIT {
         kafka.createTopic(STREAM, Map.of());
         TestIngest.awaitReady(ingest.port());
         fingerprint(RawClient.post(ingest.port(), PATH, VECTOR));
+    }
+
+    /** A stream rests, metadata are fetched again and again: its next event finds Kafka's partitions known all the same. */
+    @Test
+    void knowsItsTopicHoweverLongItRests() throws Exception {
+        kafka.start();
+        kafka.createTopic(STREAM, Map.of());
+        IngestSettings settings = IngestSettings.from(Map.of(
+                "DEDUP_KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrapServers(),
+                "DEDUP_STREAMS_DIR", TestEvents.streams(directory).toString()));
+        Map<String, Object> configuration = new HashMap<>(EventPublisher.configuration(settings, "rests", 0));
+        configuration.put(ProducerConfig.METADATA_MAX_AGE_CONFIG, 200);
+        try (KafkaProducer<byte[], byte[]> producer =
+                new KafkaProducer<>(configuration, new ByteArraySerializer(), new ByteArraySerializer())) {
+            producer.partitionsFor(STREAM);
+            double before = requests(producer);
+            await().until(() -> requests(producer) >= before + 5);
+            kafka.pause();
+
+            assertThat(producer.partitionsFor(STREAM)).isNotEmpty();
+        } finally {
+            kafka.resume();
+        }
+    }
+
+    private static double requests(KafkaProducer<?, ?> producer) {
+        return producer.metrics().entrySet().stream()
+                .filter(metric -> metric.getKey().group().equals("producer-metrics")
+                        && metric.getKey().name().equals("request-total"))
+                .mapToDouble(metric -> (double) metric.getValue().metricValue())
+                .sum();
     }
 
     @Test

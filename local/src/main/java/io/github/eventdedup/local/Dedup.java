@@ -257,7 +257,8 @@ final class Dedup implements Runnable {
             footer = {
                 "",
                 "Runs on the system that is up, or starts one and stops it again. Writes report.md, report.json and",
-                "plot.svg to DIR/reports/. The same seed gives the same events and the same plan of faults."
+                "plot.svg to DIR/reports/. The same seed, minutes and faults give the same plan of faults; the events are",
+                "others each time, for the same again would be duplicates."
             })
     int prove(
             @Mixin Place place,
@@ -270,7 +271,7 @@ final class Dedup implements Runnable {
             @Option(
                             names = "--seed",
                             paramLabel = "N",
-                            description = "decides events and faults (default: another one each time; it is printed)")
+                            description = "decides the plan of faults (default: another one each time; it is printed)")
                     Long seed,
             @Option(
                             names = "--faults",
@@ -292,6 +293,12 @@ final class Dedup implements Runnable {
                             description = "view events a second (default: ${DEFAULT-VALUE})")
                     int rate,
             @Option(
+                            names = "--batch",
+                            paramLabel = "N",
+                            defaultValue = "1",
+                            description = "view events in a request (default: ${DEFAULT-VALUE})")
+                    int batch,
+            @Option(
                             names = "--wait",
                             paramLabel = "SECONDS",
                             defaultValue = "120",
@@ -303,12 +310,12 @@ final class Dedup implements Runnable {
         if (!(minutes >= 0.1 && minutes <= 10_000)) {
             throw new LocalException("--minutes " + minutes + ": give a number from 0.1 to 10000");
         }
-        if (rate < 1 || wait < 1) {
-            throw new LocalException("--rate and --wait: give numbers from 1");
+        if (rate < 1 || wait < 1 || batch < 1) {
+            throw new LocalException("--rate, --batch and --wait: give numbers from 1");
         }
         long chosen = seed == null ? ThreadLocalRandom.current().nextInt(1_000_000) : seed;
-        return new Prove(place.layout(), new Prove.Options(minutes, chosen, kinds(faults), rate, wait), System.out)
-                .run();
+        Prove.Options options = new Prove.Options(minutes, chosen, kinds(faults), rate, batch, wait);
+        return new Prove(place.layout(), options, System.out).run();
     }
 
     private static Set<Fault.Kind> kinds(String list) {

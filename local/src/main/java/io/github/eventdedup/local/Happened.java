@@ -15,13 +15,13 @@ record Happened(Fault fault, long begin, long end, String failure, OptionalLong 
     /** The same, with what both streams show: the system has recovered when the slower one has. */
     Happened seenIn(List<Sample> views, List<Sample> logins) {
         // Whoever rescales or restarts waits from the moment of the command; a kill is over at once, a pause at its
-        // end.
-        long from = switch (fault.kind()) {
-            case KILL, PAUSE, PAIRS -> end;
-            case RESCALE, RESTART -> begin;
+        // end. The rows that are still stored on the way down are no recovery: it is looked for after the end.
+        long waited = switch (fault.kind()) {
+            case KILL, PAUSE, PAIRS -> 0;
+            case RESCALE, RESTART -> end - begin;
         };
-        OptionalLong ofViews = Sample.recovery(views, begin, from);
-        OptionalLong ofLogins = Sample.recovery(logins, begin, from);
+        OptionalLong ofViews = Sample.recovery(views, begin, end);
+        OptionalLong ofLogins = Sample.recovery(logins, begin, end);
         return new Happened(
                 fault,
                 begin,
@@ -29,6 +29,6 @@ record Happened(Fault fault, long begin, long end, String failure, OptionalLong 
                 failure,
                 ofViews.isEmpty() || ofLogins.isEmpty()
                         ? OptionalLong.empty()
-                        : OptionalLong.of(Math.max(ofViews.getAsLong(), ofLogins.getAsLong())));
+                        : OptionalLong.of(waited + Math.max(ofViews.getAsLong(), ofLogins.getAsLong())));
     }
 }

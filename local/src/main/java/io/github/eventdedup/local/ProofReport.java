@@ -115,6 +115,9 @@ record ProofReport(
                 .forEach(stream -> text.append(format(
                         "| %s | %d | %d | %d |\n",
                         stream.stream(), stream.lost(), stream.duplicates(), stream.escapes())));
+        text.append(
+                "\nDuplicates are rows that are too many, escapes those copies that only the table's key kept out. How many"
+                        + " were dropped as they must be is counted below.\n");
         text.append(format(
                 "\n%d faults in %.1f minutes, seed %d, %s. Again with the same faults:\n\n    %s\n",
                 faults.size(), seconds / 60, seed, Instant.ofEpochMilli(begin), command));

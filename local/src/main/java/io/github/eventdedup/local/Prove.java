@@ -75,7 +75,7 @@ final class Prove {
      *
      * @param waitSeconds how long what was sent may take to be stored, once nothing more is sent
      */
-    record Options(double minutes, long seed, Set<Kind> faults, int rate, int waitSeconds) {
+    record Options(double minutes, long seed, Set<Kind> faults, int rate, int batch, int waitSeconds) {
 
         int seconds() {
             return (int) Math.round(minutes * 60);
@@ -86,6 +86,7 @@ final class Prove {
                     ? "none"
                     : new TreeSet<>(faults).stream().map(Kind::word).collect(Collectors.joining(","));
             return "./dedup prove --minutes " + minutes + " --seed " + seed + " --faults " + kinds + " --rate " + rate
+                    + (batch == 1 ? "" : " --batch " + batch)
                     + (layout.data().equals(layout.home().resolve(".dedup")) ? "" : " --data-dir " + layout.data())
                     + (layout.portOffset() == 0 ? "" : " --port-offset " + layout.portOffset());
         }
@@ -199,6 +200,8 @@ final class Prove {
                     "load",
                     "--rate",
                     "" + options.rate(),
+                    "--batch",
+                    "" + options.batch(),
                     "--duration",
                     options.seconds() + "s",
                     // Not the seed of the faults: the same events again would be duplicates, and nothing be stored.
@@ -413,7 +416,8 @@ final class Prove {
 
     private String text(String file) throws IOException {
         Path path = directory.resolve(file);
-        return Files.exists(path) ? Files.readString(path, StandardCharsets.UTF_8) : "";
+        // Whatever the encoding: a report with an odd letter is better than none.
+        return Files.exists(path) ? new String(Files.readAllBytes(path), StandardCharsets.UTF_8) : "";
     }
 
     private JsonNode read(String file) throws IOException {

@@ -62,6 +62,21 @@ class SampleTest {
         assertThat(Sample.recovery(samples, 1500, 4500)).isEqualTo(OptionalLong.of(1500));
     }
 
+    /** The rows that a system stores on its way down are no recovery from its restart. */
+    @Test
+    void aRestartIsCountedFromItsBeginAndOverAtItsEnd() {
+        List<Sample> samples =
+                samples(new long[] {10, 20, 30, 40, 50, 60, 60, 60, 60, 60, 60, 70, 80, 90, 100, 110, 120});
+        Happened restart = new Happened(
+                new Fault(1, Fault.Kind.RESTART, List.of(), List.of(), 0, "", 0, false),
+                1500,
+                9500,
+                "",
+                OptionalLong.empty());
+
+        assertThat(restart.seenIn(samples, samples).recoveryMillis()).isEqualTo(OptionalLong.of(9500));
+    }
+
     @Test
     void withoutRowsThereIsNoRecovery() {
         assertThat(Sample.recovery(samples(new long[] {10, 20, 20, 20, 20, 20}), 1500, 1500))

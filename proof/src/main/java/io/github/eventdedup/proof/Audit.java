@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -79,7 +80,7 @@ final class Audit implements Callable<Integer> {
             names = "--temp",
             paramLabel = "DIR",
             description =
-                    "Where temporary files go, 250 bytes for each record of the topic. Default: where the system has them.")
+                    "Where temporary files go, up to 300 bytes for each record of the topic. Default: where the system has them.")
     private Path temporary;
 
     private final Map<String, String> environment;
@@ -182,7 +183,7 @@ final class Audit implements Callable<Integer> {
     private void print(StreamReport report) {
         out.println(report.stream);
         line("records in the topic", report.raw, "");
-        line("= rows", report.stored, "of " + report.unique + " that must be there");
+        line("= rows", report.stored, String.format(Locale.ROOT, "of %,d that must be there", report.unique));
         line("+ duplicates", report.duplicates, "");
         line("+ dead letters", report.deadLetters, "");
         if (report.afterWindow > 0) {
@@ -219,7 +220,7 @@ final class Audit implements Callable<Integer> {
     }
 
     private void line(String what, long count, String more) {
-        out.println(String.format(java.util.Locale.ROOT, "  %-30s %,14d  %s", what, count, more)
+        out.println(String.format(Locale.ROOT, "  %-30s %,14d  %s", what, count, more)
                 .stripTrailing());
     }
 

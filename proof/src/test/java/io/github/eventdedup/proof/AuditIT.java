@@ -12,6 +12,7 @@ import java.sql.Connection;
 import java.sql.Statement;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -573,5 +574,30 @@ class AuditIT {
                         + it.get("partition").asText() + ":" + it.get("offset").asText() + " "
                         + it.get("fingerprint").asText()));
         assertThat(named).contains("acknowledged-missing " + gone.position() + " " + gone.fingerprint());
+    }
+
+    @Test
+    @Order(7)
+    void countsWhatIsUncheckedWhereRowsHaveNoPosition() throws Exception {
+        AuditedSystem.Sent gone = LOGINS.stream()
+                .filter(it -> it.partition() != LOGINS.get(0).partition() && it.offset() > 0)
+                .filter(it -> (LOGINS.indexOf(it) + 1) % 3 == 0)
+                .min(Comparator.comparingLong(AuditedSystem.Sent::offset))
+                .orElseThrow();
+        system.admin
+                .deleteRecords(Map.of(
+                        new TopicPartition(USER_LOGINS, gone.partition()),
+                        RecordsToDelete.beforeOffset(gone.offset() + 1)))
+                .all()
+                .get();
+
+        AuditedSystem.Outcome outcome = audit(USER_LOGINS);
+
+        assertThat(outcome.status()).as(outcome.out()).isZero();
+        // The rows of those that are gone; the flags of those but the last, whose copy is there; that copy, and that of
+        // the
+        // first login, which for all the audit can know may be one of something that is gone.
+        assertThat(outcome.stream(USER_LOGINS).get("unchecked").asLong())
+                .isEqualTo((gone.offset() + 1) + gone.offset() + 2);
     }
 }
