@@ -157,7 +157,7 @@ record ProofReport(
                     happened.fault().what(),
                     happened.failure().isEmpty() ? "" : ": could not be done",
                     (happened.end() - happened.begin()) / 1000.0,
-                    recovery.isPresent() ? format("%.1f s", recovery.getAsLong() / 1000.0) : "not recovered"));
+                    recovery.isPresent() ? format("%.1f s", recovery.getAsLong() / 1000.0) : "not while the load ran"));
         }
         text.append(
                 "\nRecovered: rows of both streams come again and wait for less than 5 s. Counted from kill -9, from"

@@ -142,7 +142,7 @@ class ProofReportTest {
                         "    ./dedup prove --seed 7\n",
                         "](plot.svg)",
                         "| 1 | 0:20 | kill -9 kafka | 0.1 s | 4.2 s |",
-                        "| 12.0 s | not recovered |",
+                        "| 12.0 s | not while the load ran |",
                         "\n    acknowledged   9\n",
                         "\n    view-events\n      = rows   7\n    exact\n",
                         "in user_logins: 5 inserted.",

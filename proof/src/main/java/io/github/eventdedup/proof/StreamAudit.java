@@ -193,7 +193,7 @@ final class StreamAudit {
     /** Goes through one bucket, fingerprint by fingerprint. */
     private void compare(Cursor events, Cursor stored, Cursor acknowledged, Cursor sent) {
         while (Cursor.next(KEY_BYTES, events, stored, acknowledged, sent)) {
-            Verdict verdict = events.isEmpty() ? Verdict.NOTHING : decide(events, stored);
+            Decided verdict = events.isEmpty() ? Decided.NOTHING : decide(events, stored);
             if (verdict.refused && !(acknowledged.isEmpty() && sent.isEmpty())) {
                 report.refused++;
             }
@@ -232,11 +232,11 @@ final class StreamAudit {
      * @param ofRemoved whether one is a duplicate of an event that is gone from the topic
      * @param refused whether the database has refused one that was to be stored
      */
-    private record Verdict(int first, int more, boolean ofRemoved, boolean refused) {
-        static final Verdict NOTHING = new Verdict(-1, -1, false, false);
+    private record Decided(int first, int more, boolean ofRemoved, boolean refused) {
+        static final Decided NOTHING = new Decided(-1, -1, false, false);
     }
 
-    private Verdict decide(Cursor events, Cursor stored) {
+    private Decided decide(Cursor events, Cursor stored) {
         boolean firstIsGone = !stored.isEmpty() && isBefore(stored);
         Long firstMillis = firstIsGone
                 ? (Long) Math.floorDiv(stored.records.getLong(stored.from, PostgresRows.RECEIVED_MICROS), 1000L)
@@ -289,7 +289,7 @@ final class StreamAudit {
                 }
             }
         }
-        return new Verdict(first, count - 1, ofRemoved, anyRefused);
+        return new Decided(first, count - 1, ofRemoved, anyRefused);
     }
 
     /** Duplicates whose record may have been removed from the duplicates topic. */
@@ -315,7 +315,7 @@ final class StreamAudit {
         }
     }
 
-    private void compareRow(Cursor events, Cursor stored, Verdict verdict) {
+    private void compareRow(Cursor events, Cursor stored, Decided verdict) {
         for (int i = stored.from + 1; i < stored.to; i++) {
             offend("extra", stored.records, i, "a second row of the fingerprint: the table has lost its primary key");
         }
