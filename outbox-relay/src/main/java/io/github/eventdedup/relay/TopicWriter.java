@@ -78,9 +78,8 @@ final class TopicWriter implements AutoCloseable {
                         // What the topic takes, the producer does too.
                         Map.entry(ProducerConfig.MAX_REQUEST_SIZE_CONFIG, maxMessageBytes),
                         Map.entry(ProducerConfig.BUFFER_MEMORY_CONFIG, Math.max(BUFFER_BYTES, 2L * maxMessageBytes)),
-                        // An outbox that rests for minutes must not make its next row wait for metadata. Ten years:
-                        // Kafka
-                        // adds it to the time of day, so with Long.MAX_VALUE the topic would be forgotten at once.
+                        // An outbox that rests for minutes must not make its next row wait for metadata. Not
+                        // Long.MAX_VALUE: Kafka adds the time of day, and would forget the topic at once.
                         Map.entry(
                                 ProducerConfig.METADATA_MAX_IDLE_CONFIG,
                                 Duration.ofDays(3650).toMillis())),

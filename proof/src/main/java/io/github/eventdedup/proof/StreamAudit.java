@@ -205,8 +205,7 @@ final class StreamAudit {
                     && !deadLetters.wasRefusedBefore(events.records.fingerprint(events.from))) {
                 report.unchecked++;
             }
-            // Both are in the order of their positions, so this is one walk, also where a million is of one
-            // fingerprint.
+            // Both are in the order of their positions: one walk, also where a million is of one fingerprint.
             int event = events.from;
             for (int i = acknowledged.from; i < acknowledged.to; i++) {
                 while (event < events.to

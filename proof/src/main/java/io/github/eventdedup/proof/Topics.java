@@ -38,7 +38,7 @@ final class Topics implements AutoCloseable {
                     "default.api.timeout.ms",
                     15_000));
         } catch (KafkaException e) {
-            throw doesNotAnswer(e);
+            throw doesNotAnswer(e.getCause() == null ? e : e.getCause());
         }
     }
 
