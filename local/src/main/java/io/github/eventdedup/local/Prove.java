@@ -403,7 +403,7 @@ final class Prove {
         long deadline =
                 System.nanoTime() + Duration.ofSeconds(options.waitSeconds()).toNanos();
         Status status = Status.of(layout);
-        while (!status.isUp() && System.nanoTime() < deadline) {
+        while (!status.notUp().isEmpty() && System.nanoTime() < deadline) {
             FlinkRest.sleep(Duration.ofMillis(500));
             status = Status.of(layout);
         }

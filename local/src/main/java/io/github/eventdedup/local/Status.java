@@ -5,6 +5,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -105,10 +106,16 @@ record Status(List<ProcessStatus> processes, List<JobStatus> jobs) {
         return JobStatus.of(stream, state, Map.of());
     }
 
-    /** Whether everything runs. */
-    boolean isUp() {
-        return processes.stream().allMatch(process -> process.health().equals("up"))
-                && jobs.stream().allMatch(job -> job.state().equals("RUNNING"));
+    /** What does not run, in words; empty where everything does. */
+    List<String> notUp() {
+        List<String> notUp = new ArrayList<>();
+        processes.stream()
+                .filter(process -> !process.health().equals("up"))
+                .forEach(process -> notUp.add(process.name() + " is " + process.health()));
+        jobs.stream()
+                .filter(job -> !job.state().equals("RUNNING"))
+                .forEach(job -> notUp.add("job " + job.stream() + " is " + job.state()));
+        return notUp;
     }
 
     String json() {

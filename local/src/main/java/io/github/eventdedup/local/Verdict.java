@@ -85,16 +85,7 @@ record Verdict(List<OfStream> streams, List<String> problems) {
         if (loadStatus != 0) {
             problems.add("the load ended with status " + loadStatus + ", see load.log: " + loadSaid);
         }
-        for (Status.ProcessStatus process : status.processes()) {
-            if (!process.health().equals("up")) {
-                problems.add(process.name() + " is " + process.health() + " at the end");
-            }
-        }
-        for (Status.JobStatus job : status.jobs()) {
-            if (!job.state().equals("RUNNING")) {
-                problems.add("job " + job.stream() + " is " + job.state() + " at the end");
-            }
-        }
+        status.notUp().forEach(notUp -> problems.add(notUp + " at the end"));
         for (Happened fault : faults) {
             if (!fault.failure().isEmpty()) {
                 problems.add("could not be done: " + fault.fault().what() + " (" + fault.failure() + ")");
