@@ -85,10 +85,8 @@ public final class IngestBenchmark {
         try (KafkaServer kafka = new KafkaServer(DIRECTORY.resolve("kafka"), TestKafka.freePort())) {
             kafka.start();
             int port = TestKafka.freePort();
+            kafka.createTopics(new NewTopic(TestEvents.STREAM, Optional.of(PARTITIONS), Optional.empty()));
             try (Admin admin = Admin.create(Map.of("bootstrap.servers", kafka.bootstrapServers()))) {
-                admin.createTopics(List.of(new NewTopic(TestEvents.STREAM, Optional.of(PARTITIONS), Optional.empty())))
-                        .all()
-                        .get();
                 start(ingest, port, kafka.bootstrapServers());
                 List<ProcessHandle> processes =
                         List.of(ingest.process().toHandle(), kafka.process().toHandle(), ProcessHandle.current());

@@ -11,7 +11,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.IntStream;
-import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
@@ -68,11 +67,7 @@ final class TestKafka implements AutoCloseable {
     }
 
     void createTopic(String name, Map<String, String> settings) throws Exception {
-        try (Admin admin = Admin.create(Map.of("bootstrap.servers", bootstrapServers()))) {
-            admin.createTopics(List.of(new NewTopic(name, Optional.of(PARTITIONS), Optional.empty()).configs(settings)))
-                    .all()
-                    .get();
-        }
+        server.createTopics(new NewTopic(name, Optional.of(PARTITIONS), Optional.empty()).configs(settings));
     }
 
     /** Everything in the topic. */

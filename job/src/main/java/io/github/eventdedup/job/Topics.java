@@ -2,13 +2,17 @@ package io.github.eventdedup.job;
 
 import io.github.eventdedup.event.StreamDefinition;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.consumer.Consumer;
 import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.KafkaFuture;
+import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.TimeoutException;
 import org.apache.kafka.common.errors.TopicExistsException;
 
@@ -28,30 +32,54 @@ final class Topics {
 
     private Topics() {}
 
-    /** Creates those that are not there; leaves those that are as they are, for somebody may have changed them. */
+    /**
+     * Creates those that are not there, and returns when they take records; leaves those that are there as they are, for
+     * somebody may have changed them.
+     */
     static void create(Neighbours neighbours, List<StreamDefinition> streams, List<String> errors) {
         List<NewTopic> topics =
                 streams.stream().flatMap(stream -> of(stream).stream()).toList();
         try (Admin admin = neighbours.kafka()) {
-            for (var created : admin.createTopics(topics).values().entrySet()) {
+            Map<String, KafkaFuture<Void>> answers = admin.createTopics(topics).values();
+            List<TopicPartition> created = new ArrayList<>();
+            for (NewTopic topic : topics) {
                 try {
-                    created.getValue().get();
+                    answers.get(topic.name()).get();
+                    for (int partition = 0; partition < topic.numPartitions(); partition++) {
+                        created.add(new TopicPartition(topic.name(), partition));
+                    }
                 } catch (ExecutionException e) {
                     if (e.getCause() instanceof TimeoutException) {
                         errors.add(neighbours.kafkaDoesNotAnswer(e));
                         return;
                     }
                     if (!(e.getCause() instanceof TopicExistsException)) {
-                        errors.add("cannot create the topic '" + created.getKey() + "': "
+                        errors.add("cannot create the topic '" + topic.name() + "': "
                                 + e.getCause().getMessage());
                     }
                 }
             }
+            awaitLeaders(neighbours, created);
+        } catch (TimeoutException e) {
+            errors.add(
+                    "the new topics do not take records yet: wait until Kafka's log says that their partitions have a"
+                            + " leader (" + e.getMessage() + ")");
         } catch (KafkaException e) {
             errors.add(neighbours.kafkaDoesNotAnswer(e));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             errors.add("interrupted while creating topics");
+        }
+    }
+
+    /**
+     * Topics are there before anybody leads their partitions. What a producer sends in between is refused, and may be refused
+     * for ever: where its next batch is taken, no earlier one is any more (KAFKA-15591). Only a partition's leader knows its
+     * end, and a consumer asks until there is one.
+     */
+    private static void awaitLeaders(Neighbours neighbours, List<TopicPartition> partitions) {
+        try (Consumer<byte[], byte[]> consumer = neighbours.kafkaConsumer()) {
+            consumer.endOffsets(partitions);
         }
     }
 

@@ -7,10 +7,8 @@ import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.Statement;
 import java.time.Duration;
-import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
 
 /**
@@ -29,12 +27,7 @@ public final class RelayBenchmark {
                 Connection connection = servers.connect();
                 Connection old = servers.connect();
                 Statement statement = connection.createStatement()) {
-            try (Admin admin =
-                    Admin.create(Map.of("bootstrap.servers", servers.kafka().bootstrapServers()))) {
-                admin.createTopics(List.of(new NewTopic("user-logins", Optional.of(4), Optional.empty())))
-                        .all()
-                        .get();
-            }
+            servers.kafka().createTopics(new NewTopic("user-logins", Optional.of(4), Optional.empty()));
             statement.execute("INSERT INTO user_logins (username, event_type, event_time) SELECT 'user-' || n % 1000,"
                     + " 'login', timestamp '2025-11-12 16:33:51' + n * interval '1 millisecond'"
                     + " FROM generate_series(1, " + rows + ") n");

@@ -25,7 +25,6 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
-import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
@@ -84,17 +83,9 @@ final class TestOutbox implements AutoCloseable {
     }
 
     private void createTopic() throws Exception {
-        try (Admin admin =
-                Admin.create(Map.of("bootstrap.servers", servers.kafka().bootstrapServers()))) {
-            admin.createTopics(List.of(new NewTopic(stream, Optional.of(PARTITIONS), Optional.empty())
-                            .configs(Map.of(
-                                    "message.timestamp.type",
-                                    "LogAppendTime",
-                                    "max.message.bytes",
-                                    Integer.toString(MAX_MESSAGE_BYTES)))))
-                    .all()
-                    .get();
-        }
+        Map<String, String> settings = Map.of(
+                "message.timestamp.type", "LogAppendTime", "max.message.bytes", Integer.toString(MAX_MESSAGE_BYTES));
+        servers.kafka().createTopics(new NewTopic(stream, Optional.of(PARTITIONS), Optional.empty()).configs(settings));
     }
 
     void execute(String sql) throws SQLException {

@@ -119,12 +119,10 @@ final class AuditedSystem implements AutoCloseable {
     private void createTopics(StreamDefinition stream) throws Exception {
         // The test says when records came.
         Map<String, String> settings = Map.of("message.timestamp.type", "CreateTime", "retention.ms", "-1");
-        admin.createTopics(List.of(
-                        new NewTopic(stream.stream(), Optional.of(PARTITIONS), Optional.empty()).configs(settings),
-                        new NewTopic(stream.duplicatesTopic(), Optional.of(2), Optional.empty()).configs(settings),
-                        new NewTopic(stream.deadLettersTopic(), Optional.of(1), Optional.empty()).configs(settings)))
-                .all()
-                .get();
+        kafka.createTopics(
+                new NewTopic(stream.stream(), Optional.of(PARTITIONS), Optional.empty()).configs(settings),
+                new NewTopic(stream.duplicatesTopic(), Optional.of(2), Optional.empty()).configs(settings),
+                new NewTopic(stream.deadLettersTopic(), Optional.of(1), Optional.empty()).configs(settings));
     }
 
     /** A file of the project, wherever the tests run. */

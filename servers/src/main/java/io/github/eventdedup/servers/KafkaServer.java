@@ -11,13 +11,20 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import kafka.tools.StorageTool;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.CreateTopicsResult;
+import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.Uuid;
+import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
 /**
  * One Kafka node (KRaft: broker and controller in one process) in a child JVM, on loopback. Data stays in the directory:
@@ -98,6 +105,29 @@ public final class KafkaServer implements AutoCloseable {
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             return false;
+        }
+    }
+
+    /**
+     * Creates topics and returns when they take records: Kafka's own answer comes before their partitions have a leader.
+     *
+     * @throws ExecutionException where Kafka refuses, or takes longer than a minute
+     */
+    public void createTopics(NewTopic... topics) throws ExecutionException, InterruptedException {
+        Map<String, Object> settings = Map.of("bootstrap.servers", bootstrapServers());
+        try (Admin admin = Admin.create(settings);
+                KafkaConsumer<byte[], byte[]> consumer =
+                        new KafkaConsumer<>(settings, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
+            CreateTopicsResult created = admin.createTopics(List.of(topics));
+            List<TopicPartition> partitions = new ArrayList<>();
+            for (NewTopic topic : topics) {
+                int count = created.numPartitions(topic.name()).get();
+                for (int partition = 0; partition < count; partition++) {
+                    partitions.add(new TopicPartition(topic.name(), partition));
+                }
+            }
+            // Only a leader knows the end; asked until there is one.
+            consumer.endOffsets(partitions);
         }
     }
 

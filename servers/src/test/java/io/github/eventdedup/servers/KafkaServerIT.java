@@ -9,7 +9,6 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
-import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
@@ -31,11 +30,7 @@ class KafkaServerIT {
         ProcessHandle last;
         try (KafkaServer kafka = new KafkaServer(directory, freePort())) {
             kafka.start();
-            try (Admin admin = Admin.create(Map.of("bootstrap.servers", kafka.bootstrapServers()))) {
-                admin.createTopics(List.of(new NewTopic("t", 1, (short) 1)))
-                        .all()
-                        .get();
-            }
+            kafka.createTopics(new NewTopic("t", 1, (short) 1));
             send(kafka, "before kill");
 
             kafka.kill();
