@@ -5,6 +5,7 @@ import static io.github.eventdedup.ingest.TestEvents.problem;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.eventdedup.ingest.RawClient.Answer;
+import io.github.eventdedup.servers.FreePort;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -44,19 +45,10 @@ class CorsIT {
                 keys,
                 "keys:\n- { name: page, sha256: " + ApiKeysTest.sha256("the-key") + ", streams: [view-events],"
                         + " requests-per-second: 1 }\n");
-        Map<String, String> settings = new HashMap<>(Map.of(
-                "DEDUP_HTTP_PORT",
-                "0",
-                "DEDUP_KAFKA_BOOTSTRAP_SERVERS",
-                "127.0.0.1:" + TestKafka.freePort(),
-                "DEDUP_STREAMS_DIR",
-                TestEvents.streams(directory).toString(),
-                "DEDUP_API_KEYS_FILE",
-                keys.toString(),
-                "DEDUP_DRAIN_TIMEOUT",
-                "1s"));
-        settings.putAll(more);
-        ingest = HttpIngest.start(IngestSettings.from(settings));
+        Map<String, String> settings = new HashMap<>(more);
+        settings.put("DEDUP_API_KEYS_FILE", keys.toString());
+        ingest = HttpIngest.start(
+                TestIngest.settings("127.0.0.1:" + FreePort.find(), TestEvents.streams(directory), settings));
     }
 
     private void startWithOrigins() throws Exception {

@@ -7,11 +7,12 @@ import static io.github.eventdedup.ingest.TestEvents.VECTOR_FINGERPRINT;
 import static io.github.eventdedup.ingest.TestEvents.fingerprint;
 import static io.github.eventdedup.ingest.TestEvents.fingerprints;
 import static io.github.eventdedup.ingest.TestEvents.problem;
+import static io.github.eventdedup.ingest.TestIngest.await;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowable;
-import static org.awaitility.Awaitility.await;
 
 import io.github.eventdedup.ingest.RawClient.Answer;
+import io.github.eventdedup.servers.FreePort;
 import java.io.IOException;
 import java.net.ConnectException;
 import java.net.InetAddress;
@@ -62,7 +63,7 @@ class DrainIT {
 
     @BeforeEach
     void choosePort() throws Exception {
-        port = TestKafka.freePort();
+        port = FreePort.find();
     }
 
     @AfterEach

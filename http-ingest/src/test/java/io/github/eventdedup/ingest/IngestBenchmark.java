@@ -4,6 +4,7 @@ import static java.nio.charset.StandardCharsets.ISO_8859_1;
 
 import io.github.eventdedup.ingest.KeepAliveLoad.Measured;
 import io.github.eventdedup.servers.ChildProcess;
+import io.github.eventdedup.servers.FreePort;
 import io.github.eventdedup.servers.FreshDirectory;
 import io.github.eventdedup.servers.KafkaServer;
 import java.io.IOException;
@@ -82,9 +83,9 @@ public final class IngestBenchmark {
     private void measure(String phase, List<PreparedRequest> requests, double rate) throws Exception {
         FreshDirectory.create(DIRECTORY);
         ChildProcess ingest = new ChildProcess("http-ingest", LOG, ChildProcess::killAtExit);
-        try (KafkaServer kafka = new KafkaServer(DIRECTORY.resolve("kafka"), TestKafka.freePort())) {
+        try (KafkaServer kafka = new KafkaServer(DIRECTORY.resolve("kafka"), FreePort.find())) {
             kafka.start();
-            int port = TestKafka.freePort();
+            int port = FreePort.find();
             kafka.createTopics(new NewTopic(TestEvents.STREAM, Optional.of(PARTITIONS), Optional.empty()));
             try (Admin admin = Admin.create(Map.of("bootstrap.servers", kafka.bootstrapServers()))) {
                 start(ingest, port, kafka.bootstrapServers());

@@ -7,10 +7,11 @@ import static io.github.eventdedup.ingest.TestEvents.VECTOR_FINGERPRINT;
 import static io.github.eventdedup.ingest.TestEvents.event;
 import static io.github.eventdedup.ingest.TestEvents.fingerprint;
 import static io.github.eventdedup.ingest.TestEvents.problem;
+import static io.github.eventdedup.ingest.TestIngest.await;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
-import static org.awaitility.Awaitility.await;
 
+import io.github.eventdedup.servers.FreePort;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -20,7 +21,6 @@ import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -54,7 +54,7 @@ class SlowClientsIT {
         kafka = new TestKafka(directory.resolve("kafka"));
         kafka.start();
         kafka.createTopic(STREAM, Map.of());
-        port = TestKafka.freePort();
+        port = FreePort.find();
         trickle = Executors.newScheduledThreadPool(1);
         ProcessBuilder builder = TestIngest.process(
                 kafka,
@@ -191,8 +191,7 @@ class SlowClientsIT {
             accept();
             // They are cut off long before the idle timeout of the web server, so that larger events get through too.
             String large = event("large", 200_000);
-            await().atMost(Duration.ofSeconds(60))
-                    .until(() -> RawClient.post(port, PATH, large).status() == 202);
+            await().until(() -> RawClient.post(port, PATH, large).status() == 202);
         } finally {
             close(stopped);
         }

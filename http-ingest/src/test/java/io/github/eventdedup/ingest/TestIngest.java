@@ -1,7 +1,5 @@
 package io.github.eventdedup.ingest;
 
-import static org.awaitility.Awaitility.await;
-
 import java.io.IOException;
 import java.net.ConnectException;
 import java.nio.file.Files;
@@ -11,12 +9,16 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
+import org.awaitility.Awaitility;
+import org.awaitility.core.ConditionFactory;
 
 /** A service in the JVM of the test, with a broker of its own, that takes view events. */
 final class TestIngest implements AutoCloseable {
 
     private static final Path JAR = Path.of("target", "http-ingest.jar");
-    private static final Duration MAY_START_FOR = Duration.ofSeconds(30);
+
+    /** What takes a moment takes a while on a busy machine. */
+    private static final Duration PATIENCE = Duration.ofMinutes(1);
 
     final TestKafka kafka;
     final HttpIngest ingest;
@@ -37,10 +39,8 @@ final class TestIngest implements AutoCloseable {
         try {
             kafka.start();
             kafka.createTopic(TestEvents.STREAM, Map.of());
-            Map<String, String> all = new HashMap<>(settings(kafka, 0, TestEvents.streams(directory)));
-            all.put("DEDUP_DRAIN_TIMEOUT", "1s");
-            all.putAll(settings);
-            HttpIngest ingest = HttpIngest.start(IngestSettings.from(all));
+            HttpIngest ingest =
+                    HttpIngest.start(settings(kafka.bootstrapServers(), TestEvents.streams(directory), settings));
             awaitReady(ingest.port());
             return new TestIngest(kafka, ingest);
         } catch (Throwable failure) {
@@ -49,11 +49,30 @@ final class TestIngest implements AutoCloseable {
         }
     }
 
-    private static Map<String, String> settings(TestKafka kafka, int port, Path streams) {
-        return Map.of(
-                "DEDUP_HTTP_PORT", Integer.toString(port),
-                "DEDUP_KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrapServers(),
-                "DEDUP_STREAMS_DIR", streams.toString());
+    /**
+     * For a service in the JVM of the test.
+     *
+     * @param kafka the broker's address
+     * @param more beside those that every test needs, or in their place
+     */
+    static IngestSettings settings(String kafka, Path streams, Map<String, String> more) throws StartupException {
+        Map<String, String> settings = environment(kafka, 0, streams);
+        settings.put("DEDUP_DRAIN_TIMEOUT", "1s");
+        settings.putAll(more);
+        return IngestSettings.from(settings);
+    }
+
+    private static Map<String, String> environment(String kafka, int port, Path streams) {
+        return new HashMap<>(Map.of(
+                "DEDUP_HTTP_PORT",
+                Integer.toString(port),
+                "DEDUP_KAFKA_BOOTSTRAP_SERVERS",
+                kafka,
+                "DEDUP_STREAMS_DIR",
+                streams.toString(),
+                // A broker on a busy machine may take longer than the few seconds of real clients.
+                "DEDUP_DELIVERY_TIMEOUT",
+                "60s"));
     }
 
     /** The jar as a process of its own, which is to be started. */
@@ -67,15 +86,19 @@ final class TestIngest implements AutoCloseable {
                         .flatMap(List::stream)
                         .toList());
         builder.environment().keySet().removeIf(key -> key.startsWith("DEDUP_"));
-        builder.environment().putAll(settings(kafka, port, streams));
+        builder.environment().putAll(environment(kafka.bootstrapServers(), port, streams));
         builder.environment().putAll(settings);
         return builder;
     }
 
+    /** What every test waits with. */
+    static ConditionFactory await() {
+        return Awaitility.await().atMost(PATIENCE);
+    }
+
     /** Refused connections count as not ready yet: a process takes a while until it listens. */
     static void awaitReady(int port) {
-        await().atMost(MAY_START_FOR)
-                .ignoreException(ConnectException.class)
+        await().ignoreException(ConnectException.class)
                 .until(() -> RawClient.get(port, "/health/ready").status() == 200);
     }
 

@@ -1,9 +1,9 @@
 package io.github.eventdedup.ingest;
 
+import io.github.eventdedup.servers.FreePort;
 import io.github.eventdedup.servers.KafkaServer;
+import io.github.eventdedup.servers.PausedProcesses;
 import java.io.IOException;
-import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -23,15 +23,10 @@ final class TestKafka implements AutoCloseable {
     private static final int PARTITIONS = 3;
 
     private final KafkaServer server;
+    private final PausedProcesses paused = new PausedProcesses();
 
-    TestKafka(Path directory) throws IOException {
-        server = new KafkaServer(directory, freePort());
-    }
-
-    static int freePort() throws IOException {
-        try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            return socket.getLocalPort();
-        }
+    TestKafka(Path directory) {
+        server = new KafkaServer(directory, FreePort.find());
     }
 
     String bootstrapServers() {
@@ -47,23 +42,12 @@ final class TestKafka implements AutoCloseable {
     }
 
     /** Stops the broker as a debugger would: it keeps its connections and answers nothing. */
-    void pause() throws Exception {
-        signal("STOP");
+    void pause() throws IOException {
+        paused.pause(server.process().toHandle());
     }
 
-    void resume() throws Exception {
-        signal("CONT");
-    }
-
-    private void signal(String name) throws Exception {
-        long pid = server.process().pid();
-        int status = new ProcessBuilder("kill", "-" + name, Long.toString(pid))
-                .inheritIO()
-                .start()
-                .waitFor();
-        if (status != 0) {
-            throw new IllegalStateException("kill -" + name + " failed");
-        }
+    void resume() throws IOException {
+        paused.resume();
     }
 
     void createTopic(String name, Map<String, String> settings) throws Exception {

@@ -1,5 +1,7 @@
 package io.github.eventdedup.ingest;
 
+import io.github.eventdedup.servers.FreePort;
+import io.github.eventdedup.servers.PausedProcesses;
 import io.github.eventdedup.servers.PostgresServer;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -13,7 +15,6 @@ import java.time.ZoneOffset;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Properties;
-import java.util.stream.Stream;
 import org.postgresql.Driver;
 
 /** A real Postgres with the table of view events, and a role that may read it and nothing else. */
@@ -27,10 +28,10 @@ final class TestPostgres implements AutoCloseable {
     private static final Path DOCUMENTATION = Path.of("..", "docs", "configuration.md");
 
     private final PostgresServer server;
-    private boolean paused;
+    private final PausedProcesses paused = new PausedProcesses();
 
-    TestPostgres(Path directory) throws IOException {
-        server = new PostgresServer(directory, TestKafka.freePort());
+    TestPostgres(Path directory) {
+        server = new PostgresServer(directory, FreePort.find());
     }
 
     String url() {
@@ -99,44 +100,18 @@ final class TestPostgres implements AutoCloseable {
     }
 
     /** Stops all its processes as a debugger would: connections are kept, new ones are taken, and nobody is answered. */
-    void pause() throws Exception {
-        paused = true;
-        signal("STOP");
+    void pause() throws IOException {
+        paused.pause(server.process().toHandle());
     }
 
-    void resume() throws Exception {
-        signal("CONT");
-        paused = false;
-    }
-
-    private void signal(String name) throws Exception {
-        ProcessHandle postmaster = server.process().toHandle();
-        if (send(name, postmaster) != 0) {
-            throw new IllegalStateException("kill -" + name + " failed");
-        }
-        // After it, so that it starts no more of them. Those that have ended since do not matter.
-        List<ProcessHandle> children;
-        try (Stream<ProcessHandle> found = postmaster.descendants()) {
-            children = found.toList();
-        }
-        for (ProcessHandle child : children) {
-            int unused = send(name, child);
-        }
-    }
-
-    private static int send(String name, ProcessHandle process) throws Exception {
-        return new ProcessBuilder("kill", "-" + name, Long.toString(process.pid()))
-                .redirectErrorStream(true)
-                .start()
-                .waitFor();
+    void resume() throws IOException {
+        paused.resume();
     }
 
     @Override
     public void close() throws Exception {
-        if (paused) {
-            // Children that are stopped would outlive their postmaster.
-            resume();
-        }
+        // Children that are stopped would outlive their postmaster.
+        resume();
         server.kill();
     }
 }

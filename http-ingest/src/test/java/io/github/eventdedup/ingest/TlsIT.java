@@ -2,11 +2,12 @@ package io.github.eventdedup.ingest;
 
 import static io.github.eventdedup.ingest.TestEvents.PATH;
 import static io.github.eventdedup.ingest.TestEvents.problem;
+import static io.github.eventdedup.ingest.TestIngest.await;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowable;
-import static org.awaitility.Awaitility.await;
 
+import io.github.eventdedup.servers.FreePort;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.nio.charset.StandardCharsets;
@@ -14,7 +15,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.KeyStore;
 import java.security.cert.X509Certificate;
-import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import javax.net.ssl.SNIHostName;
@@ -87,19 +87,14 @@ class TlsIT {
     }
 
     private void start() throws Exception {
-        ingest = HttpIngest.start(IngestSettings.from(Map.of(
-                "DEDUP_HTTP_PORT",
-                "0",
-                "DEDUP_KAFKA_BOOTSTRAP_SERVERS",
-                "127.0.0.1:" + TestKafka.freePort(),
-                "DEDUP_STREAMS_DIR",
-                streams.toString(),
-                "DEDUP_TLS_CERTIFICATE_FILE",
-                certificateFile.toString(),
-                "DEDUP_TLS_PRIVATE_KEY_FILE",
-                keyFile.toString(),
-                "DEDUP_DRAIN_TIMEOUT",
-                "1s")));
+        ingest = HttpIngest.start(TestIngest.settings(
+                "127.0.0.1:" + FreePort.find(),
+                streams,
+                Map.of(
+                        "DEDUP_TLS_CERTIFICATE_FILE",
+                        certificateFile.toString(),
+                        "DEDUP_TLS_PRIVATE_KEY_FILE",
+                        keyFile.toString())));
     }
 
     /** A connection by address that trusts this certificate and no other. */
@@ -190,7 +185,7 @@ class TlsIT {
         try (RawClient old = new RawClient(connect(rsa))) {
             assertWorks(old);
             write(ec.certificatePem(), ec.keyPem());
-            await().atMost(Duration.ofSeconds(30)).until(() -> serves(ec));
+            await().until(() -> serves(ec));
             assertThat(serves(rsa)).isFalse();
             assertWorks(old);
         }
@@ -201,11 +196,10 @@ class TlsIT {
     void keepsTheOldCertificateWhereTheNewOneCannotBeUsedAndWarnsOnce() throws Exception {
         start(rsa);
         Files.writeString(certificateFile, ec.certificatePem());
-        await().atMost(Duration.ofSeconds(30))
-                .until(() -> log.warnings().stream().anyMatch(line -> line.contains("is not the key of")));
+        await().until(() -> log.warnings().stream().anyMatch(line -> line.contains("is not the key of")));
         assertThat(serves(rsa)).isTrue();
         Files.writeString(keyFile, ec.keyPem());
-        await().atMost(Duration.ofSeconds(30)).until(() -> serves(ec));
+        await().until(() -> serves(ec));
         assertThat(log.warnings())
                 .filteredOn(line -> !line.startsWith("Not ready"))
                 .singleElement()

@@ -8,6 +8,7 @@ import io.github.eventdedup.event.ClickHouseTable;
 import io.github.eventdedup.event.Column;
 import io.github.eventdedup.event.ColumnType;
 import io.github.eventdedup.servers.ClickHouseServer;
+import io.github.eventdedup.servers.FreePort;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -32,7 +33,7 @@ class ClickHouseSchemaIT {
 
     @BeforeAll
     static void startServer() throws Exception {
-        int port = Fixtures.freePort();
+        int port = FreePort.find();
         clickHouse = Fixtures.clickHouse(directory, port);
         clickHouse.start();
         login = Fixtures.login(port);
@@ -134,7 +135,7 @@ class ClickHouseSchemaIT {
     @Test
     void aServerThatCannotBeUsedIsSaidWithWhatToDo() throws Exception {
         for (ClickHouseLogin wrong : List.of(
-                new ClickHouseLogin("http://127.0.0.1:" + Fixtures.freePort(), "dedup", "dedup"),
+                new ClickHouseLogin("http://127.0.0.1:" + FreePort.find(), "dedup", "dedup"),
                 new ClickHouseLogin(login.url(), "dedup", "nobody"))) {
             RuntimeException failure =
                     catchThrowableOfType(RuntimeException.class, () -> ClickHouseSchema.of(wrong, table));

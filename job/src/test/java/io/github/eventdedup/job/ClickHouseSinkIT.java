@@ -10,6 +10,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.job.JobMetrics.Counts;
 import io.github.eventdedup.servers.ClickHouseServer;
+import io.github.eventdedup.servers.FreePort;
 import io.github.eventdedup.servers.KafkaServer;
 import java.io.IOException;
 import java.net.URI;
@@ -74,12 +75,12 @@ class ClickHouseSinkIT {
 
     @BeforeAll
     static void startServers() throws Exception {
-        kafka = new KafkaServer(directory.resolve("kafka"), Fixtures.freePort());
-        int port = Fixtures.freePort();
+        kafka = new KafkaServer(directory.resolve("kafka"), FreePort.find());
+        int port = FreePort.find();
         clickHouse = Fixtures.clickHouse(directory, port);
         kafka.start();
         clickHouse.start();
-        way = new CutOff(Fixtures.freePort(), port);
+        way = new CutOff(FreePort.find(), port);
         neighbours = new Neighbours(kafka.bootstrapServers(), null, Fixtures.login(way.port()));
         client = Fixtures.login(port).connect();
         flink = Fixtures.flink(directory.resolve("checkpoints"));
@@ -264,7 +265,8 @@ class ClickHouseSinkIT {
             sendLogins(3000 + 1000 * round, 500);
             long stored = random.nextInt(2500);
             await().atMost(PATIENCE).until(() -> count() >= Math.min(stored, expected.size()));
-            flink.terminateTaskManager(0).get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+            // By their order of birth: the earlier ones are dead.
+            flink.terminateTaskManager(round).get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
             flink.startTaskManager();
         }
 
@@ -318,7 +320,8 @@ class ClickHouseSinkIT {
         for (int parallelism : List.of(1, 2, 1)) {
             sendLogins(1, 1000);
             sendLogins(2000 + 1000 * parallelism, 300);
-            await().atMost(PATIENCE).until(() -> metrics.count("received") > 0 && metrics.count("unique") > 0);
+            await().atMost(PATIENCE)
+                    .until(() -> metrics.allRun() && metrics.count("received") > 0 && metrics.count("unique") > 0);
             String savepoint = flink.stopWithSavepoint(
                             job, directory.toUri().toString(), false, SavepointFormatType.CANONICAL)
                     .get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
@@ -351,8 +354,7 @@ class ClickHouseSinkIT {
         // No checkpoint before the savepoint: all rows are in its batches.
         submit(Configuration.fromMap(
                 Map.of("execution.checkpointing.interval", "1h", "execution.checkpointing.min-pause", "1h")));
-        await().atMost(PATIENCE)
-                .untilAsserted(() -> assertThat(metrics.count("unique")).isEqualTo(KEPT));
+        await().atMost(PATIENCE).until(() -> metrics.allRun() && metrics.count("unique") == KEPT);
         assertThat(count()).isZero();
         Path taken = Path.of(URI.create(
                 flink.stopWithSavepoint(job, directory.toUri().toString(), false, SavepointFormatType.CANONICAL)

@@ -10,6 +10,7 @@ import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.event.PostgresTable;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.job.PostgresBatchWriter.Outcome;
+import io.github.eventdedup.servers.FreePort;
 import io.github.eventdedup.servers.PostgresServer;
 import java.io.File;
 import java.lang.reflect.Constructor;
@@ -44,7 +45,7 @@ class PostgresBatchWriterIT {
 
     @BeforeAll
     static void startServer() throws Exception {
-        server = new PostgresServer(directory, Fixtures.freePort());
+        server = new PostgresServer(directory, FreePort.find());
         server.start();
         login = new PostgresLogin(server.jdbcUrl(), PostgresServer.USER);
     }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import io.github.eventdedup.event.StreamDefinition;
+import io.github.eventdedup.servers.FreePort;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.AfterAll;
@@ -72,9 +73,8 @@ class PreflightIT {
 
     @Test
     void saysThatKafkaAndPostgresDoNotAnswer() throws Exception {
-        PostgresLogin nowhere =
-                new PostgresLogin("jdbc:postgresql://127.0.0.1:" + Fixtures.freePort() + "/dedup", "dedup");
-        assertThat(findings(stream, neighbours("127.0.0.1:" + Fixtures.freePort(), nowhere)))
+        PostgresLogin nowhere = new PostgresLogin("jdbc:postgresql://127.0.0.1:" + FreePort.find() + "/dedup", "dedup");
+        assertThat(findings(stream, neighbours("127.0.0.1:" + FreePort.find(), nowhere)))
                 .satisfiesExactly(
                         line -> assertThat(line)
                                 .contains("Kafka at", "DEDUP_KAFKA_BOOTSTRAP_SERVERS")

@@ -1,5 +1,6 @@
 package io.github.eventdedup.job;
 
+import io.github.eventdedup.servers.FreePort;
 import io.github.eventdedup.servers.KafkaServer;
 import io.github.eventdedup.servers.PostgresServer;
 import java.io.IOException;
@@ -12,8 +13,8 @@ record Servers(KafkaServer kafka, PostgresServer postgres) implements AutoClosea
     /** Starts both, with their data and logs in the directory. */
     static Servers start(Path directory) throws IOException {
         Servers servers = new Servers(
-                new KafkaServer(directory.resolve("kafka"), Fixtures.freePort()),
-                new PostgresServer(directory.resolve("postgres"), Fixtures.freePort()));
+                new KafkaServer(directory.resolve("kafka"), FreePort.find()),
+                new PostgresServer(directory.resolve("postgres"), FreePort.find()));
         servers.kafka.start();
         servers.postgres.start();
         return servers;

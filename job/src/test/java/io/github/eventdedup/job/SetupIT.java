@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import static org.awaitility.Awaitility.await;
 
 import io.github.eventdedup.event.StreamDefinition;
+import io.github.eventdedup.servers.FreePort;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -150,8 +151,8 @@ class SetupIT {
             Files.writeString(files.resolve(name + ".yaml"), yaml.replace("stream: view-events", "stream: " + name));
         }
         Map<String, String> nowhere = environment();
-        nowhere.put("DEDUP_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:" + Fixtures.freePort());
-        nowhere.put("DEDUP_POSTGRES_URL", "jdbc:postgresql://127.0.0.1:" + Fixtures.freePort() + "/dedup");
+        nowhere.put("DEDUP_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:" + FreePort.find());
+        nowhere.put("DEDUP_POSTGRES_URL", "jdbc:postgresql://127.0.0.1:" + FreePort.find() + "/dedup");
 
         long start = System.nanoTime();
         assertThat(errors(nowhere, "--streams", files.toString(), "--postgres", sql()))
@@ -243,7 +244,8 @@ class SetupIT {
 
     /** The broker answers for the controller, before it has heard of deleted topics itself. */
     private static void awaitTopics(int count) {
-        await().ignoreExceptionsInstanceOf(ExecutionException.class)
+        await().atMost(Duration.ofMinutes(2))
+                .ignoreExceptionsInstanceOf(ExecutionException.class)
                 .until(() -> partitions().size() == count);
     }
 

@@ -5,6 +5,7 @@ import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.event.Fingerprint;
 import io.github.eventdedup.event.PostgresTable;
 import io.github.eventdedup.event.StreamDefinition;
+import io.github.eventdedup.servers.FreePort;
 import io.github.eventdedup.servers.PostgresServer;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -32,7 +33,7 @@ public final class SinkBenchmark {
         int rows = arguments.length > 0 ? Integer.parseInt(arguments[0]) : 1_000_000;
         String variant = arguments.length > 1 ? arguments[1] : "json-in-row";
         Path directory = Files.createTempDirectory("sink-benchmark");
-        try (PostgresServer server = new PostgresServer(directory, Fixtures.freePort())) {
+        try (PostgresServer server = new PostgresServer(directory, FreePort.find())) {
             server.start();
             run(server, rows, variant);
         } finally {

@@ -1,5 +1,6 @@
 package io.github.eventdedup.local;
 
+import io.github.eventdedup.servers.PausedProcesses;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -7,8 +8,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -35,7 +34,7 @@ final class FaultInjector implements AutoCloseable {
     private final FlinkRest flink;
     private final DedupScript dedup;
     private final Map<String, Path> definitions;
-    private final Set<ProcessHandle> stopped = ConcurrentHashMap.newKeySet();
+    private final PausedProcesses pausedProcesses = new PausedProcesses();
     private volatile boolean closed;
 
     /** @param dedup the commands of the system, for its restart */
@@ -77,7 +76,7 @@ final class FaultInjector implements AutoCloseable {
         List<ProcessHandle> paused = fault.paused().stream().map(alive).toList();
         try {
             for (ProcessHandle process : paused) {
-                stop(process);
+                pause(process);
             }
             killed.forEach(ProcessHandle::destroyForcibly);
             for (ProcessHandle process : killed) {
@@ -87,7 +86,7 @@ final class FaultInjector implements AutoCloseable {
                 FlinkRest.sleep(Duration.ofSeconds(fault.pauseSeconds()));
             }
         } finally {
-            resume();
+            pausedProcesses.resume();
         }
     }
 
@@ -102,63 +101,12 @@ final class FaultInjector implements AutoCloseable {
         }
     }
 
-    /**
-     * The process and its children: Postgres does its work in those. The parent first, lest it has new ones. Not while
-     * {@link #close} continues what is stopped: whatever is stopped after that nobody would continue.
-     */
-    private synchronized void stop(ProcessHandle process) throws IOException {
+    /** Not while {@link #close} continues what is paused: whatever is paused after that nobody would continue. */
+    private synchronized void pause(ProcessHandle process) throws IOException {
         if (closed) {
             throw new LocalException("closed");
         }
-        stopped.add(process);
-        signal("STOP", List.of(process));
-        List<ProcessHandle> children = process.descendants().toList();
-        stopped.addAll(children);
-        signal("STOP", children);
-    }
-
-    private synchronized void resume() throws IOException {
-        List<ProcessHandle> all = List.copyOf(stopped);
-        signal("CONT", all);
-        all.forEach(stopped::remove);
-    }
-
-    /**
-     * By the shell's own kill: not every machine has it as a program. A process that has ended by now is no error. The
-     * shell does its work also when Ctrl-C reaches it.
-     */
-    private static void signal(String signal, List<ProcessHandle> processes) throws IOException {
-        if (processes.isEmpty()) {
-            return;
-        }
-        List<String> command = new ArrayList<>(List.of(
-                "sh",
-                "-c",
-                "trap '' INT TERM HUP; signal=$1; shift; for pid; do kill -\"$signal\" \"$pid\"; done; true",
-                "sh",
-                signal));
-        processes.forEach(process -> command.add(Long.toString(process.pid())));
-        Process shell = new ProcessBuilder(command)
-                .redirectErrorStream(true)
-                .redirectOutput(ProcessBuilder.Redirect.DISCARD)
-                .start();
-        boolean interrupted = false;
-        int status;
-        while (true) {
-            try {
-                status = shell.waitFor();
-                break;
-            } catch (InterruptedException e) {
-                // Whoever wants this thread to end wants the processes to go on even more.
-                interrupted = true;
-            }
-        }
-        if (interrupted) {
-            Thread.currentThread().interrupt();
-        }
-        if (status != 0) {
-            throw new IOException("sending SIG" + signal + " ended with status " + status);
-        }
+        pausedProcesses.pause(process);
     }
 
     /** As an operator does it: the supervisor leaves a job alone that somebody has stopped. */
@@ -224,19 +172,15 @@ final class FaultInjector implements AutoCloseable {
         throw new LocalException(failure + reason);
     }
 
-    /** Continues what is stopped. */
+    /** Continues what is paused. */
     @Override
-    public void close() {
+    public synchronized void close() {
         closed = true;
         try {
-            resume();
+            pausedProcesses.resume();
         } catch (IOException e) {
             throw new LocalException(
-                    "these processes are stopped and could not be continued, use kill -CONT: "
-                            + stopped.stream()
-                                    .map(process -> Long.toString(process.pid()))
-                                    .collect(Collectors.joining(" ")),
-                    e);
+                    "these processes are stopped and could not be continued, use kill -CONT: " + pausedProcesses, e);
         }
     }
 }

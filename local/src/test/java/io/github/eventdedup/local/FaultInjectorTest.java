@@ -57,7 +57,7 @@ class FaultInjectorTest {
 
     @Test
     void aPauseStopsTheProcessAndItsChildrenAndContinuesThem() throws Exception {
-        CompletableFuture<Void> pausing = inject(pause(2));
+        CompletableFuture<Void> pausing = inject(pause(5));
 
         await().until(() -> isStopped(parent.toHandle()) && isStopped(child));
         pausing.join();

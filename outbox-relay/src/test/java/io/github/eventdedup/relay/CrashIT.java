@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import io.github.eventdedup.relay.TestOutbox.RelayProcess;
+import io.github.eventdedup.servers.PausedProcesses;
 import java.sql.Connection;
 import java.sql.Statement;
 import java.time.Duration;
@@ -23,6 +24,8 @@ class CrashIT {
     private static final int USERS = 20;
 
     private TestOutbox outbox;
+
+    private final PausedProcesses paused = new PausedProcesses();
 
     /** Holds what makes the relay's Postgres wait. */
     private Connection gate;
@@ -135,17 +138,28 @@ class CrashIT {
         RelayProcess second = outbox.relay();
         second.awaitFollowing();
         // Only the first can have the batch at hand.
-        TestServers.signal(second.process(), "STOP");
+        pauseBetweenBatches(second);
         outbox.servers.pauseKafka();
         outbox.insert(ROWS, USERS);
         awaitWaiting();
-        TestServers.signal(second.process(), "CONT");
+        paused.resume();
         second.awaitLog("Another relay is sending");
         first.kill();
         outbox.servers.resumeKafka();
         outbox.awaitAllSent();
         second.stop();
         outbox.assertAllInOrder(ROWS + 1);
+    }
+
+    private void pauseBetweenBatches(RelayProcess relay) {
+        await().atMost(Duration.ofSeconds(60)).until(() -> {
+            paused.pause(relay.process().toHandle());
+            boolean between = outbox.inTransaction() == 0;
+            if (!between) {
+                paused.resume();
+            }
+            return between;
+        });
     }
 
     @Test

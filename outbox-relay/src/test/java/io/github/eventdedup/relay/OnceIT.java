@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.relay.TestOutbox.RelayProcess;
+import io.github.eventdedup.servers.FreePort;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.sql.PreparedStatement;
@@ -315,10 +316,10 @@ class OnceIT {
         assertRefused(
                 Map.of("DEDUP_POSTGRES_PASSWORD", "wrong"), "Postgres at jdbc:", "password authentication failed");
         assertRefused(
-                Map.of("DEDUP_POSTGRES_URL", "jdbc:postgresql://127.0.0.1:" + TestServers.freePort() + "/dedup"),
+                Map.of("DEDUP_POSTGRES_URL", "jdbc:postgresql://127.0.0.1:" + FreePort.find() + "/dedup"),
                 "cannot be used as user 'dedup': start it");
         assertRefused(
-                Map.of("DEDUP_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:" + TestServers.freePort()),
+                Map.of("DEDUP_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:" + FreePort.find()),
                 "Kafka at 127.0.0.1:",
                 "start it");
         String yaml = Files.readString(outbox.streamFile());

@@ -225,6 +225,12 @@ final class TestOutbox implements AutoCloseable {
                 + " AND state = 'idle in transaction' AND query NOT LIKE '%pg_try_advisory%'");
     }
 
+    /** How many relays are at work in Postgres. */
+    long inTransaction() {
+        return number("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'outbox-relay'"
+                + " AND state <> 'idle'");
+    }
+
     /** How many relays wait inside Postgres, for what a test holds. */
     long heldByTest() {
         return number("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'outbox-relay'"

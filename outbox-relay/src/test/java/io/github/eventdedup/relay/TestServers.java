@@ -1,12 +1,11 @@
 package io.github.eventdedup.relay;
 
+import io.github.eventdedup.servers.FreePort;
 import io.github.eventdedup.servers.FreshDirectory;
 import io.github.eventdedup.servers.KafkaServer;
+import io.github.eventdedup.servers.PausedProcesses;
 import io.github.eventdedup.servers.PostgresServer;
 import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
@@ -22,14 +21,16 @@ final class TestServers implements BeforeAllCallback {
 
     private static volatile Running running;
 
-    record Running(KafkaServer kafka, PostgresServer postgres, Path directory) implements AutoCloseable {
+    record Running(KafkaServer kafka, PostgresServer postgres, Path directory, PausedProcesses paused)
+            implements AutoCloseable {
 
         static Running start(Path directory) throws Exception {
             FreshDirectory.create(directory);
             Running servers = new Running(
-                    new KafkaServer(directory.resolve("kafka"), freePort()),
-                    new PostgresServer(directory.resolve("postgres"), freePort()),
-                    directory);
+                    new KafkaServer(directory.resolve("kafka"), FreePort.find()),
+                    new PostgresServer(directory.resolve("postgres"), FreePort.find()),
+                    directory,
+                    new PausedProcesses());
             try {
                 servers.kafka.start();
                 servers.postgres.start();
@@ -52,12 +53,12 @@ final class TestServers implements BeforeAllCallback {
         }
 
         /** Stops the broker as a debugger would: it keeps its connections and answers nothing. */
-        void pauseKafka() {
-            signal(kafka.process(), "STOP");
+        void pauseKafka() throws IOException {
+            paused.pause(kafka.process().toHandle());
         }
 
-        void resumeKafka() {
-            signal(kafka.process(), "CONT");
+        void resumeKafka() throws IOException {
+            paused.resume();
         }
 
         @Override
@@ -93,30 +94,5 @@ final class TestServers implements BeforeAllCallback {
     static Path file(String path) {
         Path here = Path.of("").toAbsolutePath();
         return here.getFileName().toString().equals("outbox-relay") ? here.resolveSibling(path) : here.resolve(path);
-    }
-
-    static int freePort() {
-        try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            return socket.getLocalPort();
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
-    }
-
-    static void signal(Process process, String name) {
-        try {
-            int status = new ProcessBuilder("kill", "-" + name, Long.toString(process.pid()))
-                    .inheritIO()
-                    .start()
-                    .waitFor();
-            if (status != 0) {
-                throw new IllegalStateException("kill -" + name + " failed");
-            }
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new IllegalStateException(e);
-        }
     }
 }

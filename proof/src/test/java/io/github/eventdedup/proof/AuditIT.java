@@ -6,6 +6,7 @@ import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.DynamicTest.dynamicTest;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.github.eventdedup.servers.FreePort;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
@@ -525,7 +526,7 @@ class AuditIT {
     @Test
     @Order(5)
     void saysWhatIsAway() throws Exception {
-        String nobody = "127.0.0.1:" + AuditedSystem.freePort();
+        String nobody = "127.0.0.1:" + FreePort.find();
 
         // An address that cannot be used: one where nobody answers is given up after 15 s only.
         AuditedSystem.Outcome kafka = system.audit(Map.of("DEDUP_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1"));

@@ -9,14 +9,13 @@ import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.event.InvalidEventException;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.servers.ClickHouseServer;
+import io.github.eventdedup.servers.FreePort;
 import io.github.eventdedup.servers.FreshDirectory;
 import io.github.eventdedup.servers.KafkaServer;
 import io.github.eventdedup.servers.PostgresServer;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
-import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -91,9 +90,9 @@ final class AuditedSystem implements AutoCloseable {
 
     AuditedSystem(Path directory) throws Exception {
         this.directory = FreshDirectory.create(directory);
-        clickHousePort = freePort();
-        kafka = new KafkaServer(directory.resolve("kafka"), freePort());
-        postgres = new PostgresServer(directory.resolve("postgres"), freePort());
+        clickHousePort = FreePort.find();
+        kafka = new KafkaServer(directory.resolve("kafka"), FreePort.find());
+        postgres = new PostgresServer(directory.resolve("postgres"), FreePort.find());
         clickHouse = new ClickHouseServer(
                 directory.resolve("clickhouse"), file("servers/target/clickhouse"), clickHousePort);
         kafka.start();
@@ -129,12 +128,6 @@ final class AuditedSystem implements AutoCloseable {
     static Path file(String path) {
         Path here = Path.of("").toAbsolutePath();
         return here.getFileName().toString().equals("proof") ? here.resolveSibling(path) : here.resolve(path);
-    }
-
-    static int freePort() throws IOException {
-        try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            return socket.getLocalPort();
-        }
     }
 
     Path path(String name) {

@@ -7,10 +7,10 @@ import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.proof.LoadPlan.Kind;
 import io.github.eventdedup.proof.ScriptedIngest.Act;
+import io.github.eventdedup.servers.FreePort;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
-import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -23,7 +23,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
-@Timeout(60)
+@Timeout(180)
 final class SenderTest {
 
     private static final long SEED = 42;
@@ -68,8 +68,7 @@ final class SenderTest {
             Act.ANSWER_IN_CHUNKS
         };
         // A hang takes as long as a client is patient, so a few are enough.
-        Sender sender =
-                send(request -> request % 100 == 50 ? Act.HANG : acts[request % acts.length], settings(0, COPIES, 1));
+        Sender sender = send(request -> request % 100 == 50 ? Act.HANG : acts[request % acts.length], impatient(0));
 
         assertThat(ledger()).isEqualTo(expected());
         assertThat(sender.refused.sum()).isGreaterThan(COPIES / 4);
@@ -103,12 +102,8 @@ final class SenderTest {
 
     @Test
     void copiesThatNobodyAnswersAreUnknown() throws Exception {
-        int port;
-        try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            port = free.getLocalPort();
-        }
-        InetSocketAddress nobody = new InetSocketAddress(InetAddress.getLoopbackAddress(), port);
-        Sender sender = send(nobody, settings(0, 4, 1));
+        InetSocketAddress nobody = new InetSocketAddress(InetAddress.getLoopbackAddress(), FreePort.find());
+        Sender sender = send(nobody, settings(0, 4, 1, TimeUnit.SECONDS.toNanos(30), TimeUnit.SECONDS.toNanos(2)));
 
         assertThat(sender.unknown.sum() + sender.invalid.sum()).isEqualTo(4);
         assertThat(sender.acknowledged.sum()).isZero();
@@ -130,7 +125,7 @@ final class SenderTest {
     void keepsToTheScheduleAndTimesAnswersFromWhenTheEventWasDue() throws Exception {
         // The first answers come only after a client has lost its patience: those due meanwhile are late.
         long begin = System.nanoTime();
-        Sender sender = send(request -> request < 4 ? Act.HANG : Act.ANSWER, settings(1000, COPIES, 1));
+        Sender sender = send(request -> request < 4 ? Act.HANG : Act.ANSWER, impatient(1000));
 
         assertThat(System.nanoTime() - begin).isGreaterThan(TimeUnit.MILLISECONDS.toNanos(COPIES - 1));
         assertThat(sender.latency.getIntervalHistogram().getMaxValue())
@@ -165,16 +160,19 @@ final class SenderTest {
         assertThat(probes.rows()).isBetween(sender.distinct.sum() - 30, sender.distinct.sum());
     }
 
+    /** Clients whose patience is over only where the ingest is at fault. */
     private static Sender.Settings settings(double rate, long copies, int batch) {
+        return settings(rate, copies, batch, TimeUnit.SECONDS.toNanos(30), TimeUnit.MINUTES.toNanos(10));
+    }
+
+    private static Sender.Settings settings(double rate, long copies, int batch, long answerNanos, long giveUpNanos) {
         return new Sender.Settings(
-                rate,
-                copies,
-                Long.MAX_VALUE,
-                batch,
-                4,
-                TimeUnit.MILLISECONDS.toNanos(300),
-                TimeUnit.SECONDS.toNanos(2),
-                TimeUnit.MILLISECONDS.toNanos(10));
+                rate, copies, Long.MAX_VALUE, batch, 4, answerNanos, giveUpNanos, TimeUnit.MILLISECONDS.toNanos(10));
+    }
+
+    /** For an ingest that hangs. */
+    private static Sender.Settings impatient(double rate) {
+        return settings(rate, COPIES, 1, TimeUnit.MILLISECONDS.toNanos(300), TimeUnit.MINUTES.toNanos(10));
     }
 
     private Sender send(IntFunction<Act> script, Sender.Settings settings) throws IOException {

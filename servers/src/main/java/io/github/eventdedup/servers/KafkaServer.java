@@ -5,7 +5,6 @@ import java.io.IOException;
 import java.io.PrintStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
-import java.net.ServerSocket;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -175,8 +174,8 @@ public final class KafkaServer implements AutoCloseable {
         return settings;
     }
 
-    private String settings(Path data) throws IOException {
-        int controllerPort = freePort();
+    private String settings(Path data) {
+        int controllerPort = FreePort.find();
         return """
                 # Generated at every start.
                 process.roles=broker,controller
@@ -215,11 +214,5 @@ public final class KafkaServer implements AutoCloseable {
                 num.io.threads=4
                 background.threads=2
                 """.formatted(port, controllerPort, data);
-    }
-
-    private static int freePort() throws IOException {
-        try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            return socket.getLocalPort();
-        }
     }
 }

@@ -124,7 +124,7 @@ class ClickHouseServerIT {
     @Test
     void refusesADirectoryInUse() throws Exception {
         try (ClickHouseServer first = start(directory)) {
-            ClickHouseServer second = new ClickHouseServer(directory, ENGINE, KafkaServerIT.freePort());
+            ClickHouseServer second = new ClickHouseServer(directory, ENGINE, FreePort.find());
             assertThatThrownBy(second::start)
                     .isInstanceOf(ServerException.class)
                     .hasMessageContaining("clickhouse.log")
@@ -135,7 +135,7 @@ class ClickHouseServerIT {
     }
 
     private static ClickHouseServer start(Path directory) throws Exception {
-        ClickHouseServer clickhouse = new ClickHouseServer(directory, ENGINE, KafkaServerIT.freePort());
+        ClickHouseServer clickhouse = new ClickHouseServer(directory, ENGINE, FreePort.find());
         clickhouse.start();
         return clickhouse;
     }

@@ -2,15 +2,12 @@ package io.github.eventdedup.servers;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.Stream;
 import org.apache.kafka.clients.admin.NewTopic;
-import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
@@ -28,7 +25,7 @@ class KafkaServerIT {
     @Test
     void keepsAcknowledgedRecordsOverKillAndStop() throws Exception {
         ProcessHandle last;
-        try (KafkaServer kafka = new KafkaServer(directory, freePort())) {
+        try (KafkaServer kafka = new KafkaServer(directory, FreePort.find())) {
             kafka.start();
             kafka.createTopics(new NewTopic("t", 1, (short) 1));
             send(kafka, "before kill");
@@ -63,17 +60,12 @@ class KafkaServerIT {
             TopicPartition partition = new TopicPartition("t", 0);
             consumer.assign(List.of(partition));
             consumer.seekToBeginning(List.of(partition));
-            ConsumerRecords<String, String> records = consumer.poll(Duration.ofSeconds(10));
-            return Stream.of(records.records(partition))
-                    .flatMap(List::stream)
-                    .map(record -> record.value())
-                    .toList();
-        }
-    }
-
-    static int freePort() throws Exception {
-        try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            return socket.getLocalPort();
+            long end = consumer.endOffsets(List.of(partition)).get(partition);
+            List<String> values = new ArrayList<>();
+            while (consumer.position(partition) < end) {
+                consumer.poll(Duration.ofSeconds(1)).forEach(record -> values.add(record.value()));
+            }
+            return values;
         }
     }
 }

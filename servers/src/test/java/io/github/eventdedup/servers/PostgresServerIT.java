@@ -23,7 +23,7 @@ class PostgresServerIT {
     @Test
     void keepsCommittedRowsOverKillAndStop() throws Exception {
         ProcessHandle last;
-        try (PostgresServer postgres = new PostgresServer(directory, KafkaServerIT.freePort())) {
+        try (PostgresServer postgres = new PostgresServer(directory, FreePort.find())) {
             postgres.start();
             execute(postgres, "CREATE TABLE t (v text)");
             execute(postgres, "INSERT INTO t VALUES ('before kill')");
@@ -43,7 +43,7 @@ class PostgresServerIT {
 
     @Test
     void writesToDiskBeforeItAcknowledges() throws Exception {
-        try (PostgresServer postgres = new PostgresServer(directory, KafkaServerIT.freePort())) {
+        try (PostgresServer postgres = new PostgresServer(directory, FreePort.find())) {
             postgres.start();
             assertThat(
                             query(
@@ -57,7 +57,7 @@ class PostgresServerIT {
 
     @Test
     void refusesAWrongPassword() throws Exception {
-        try (PostgresServer postgres = new PostgresServer(directory, KafkaServerIT.freePort())) {
+        try (PostgresServer postgres = new PostgresServer(directory, FreePort.find())) {
             postgres.start();
             assertThatThrownBy(() -> DriverManager.getConnection(postgres.jdbcUrl(), PostgresServer.USER, "wrong"))
                     .isInstanceOf(SQLException.class)
@@ -67,7 +67,7 @@ class PostgresServerIT {
 
     @Test
     void takesThePlaceOfAnOrphan() throws Exception {
-        int port = KafkaServerIT.freePort();
+        int port = FreePort.find();
         PostgresServer parent = new PostgresServer(directory, port);
         parent.start();
         execute(parent, "CREATE TABLE t (v text)");
@@ -82,7 +82,7 @@ class PostgresServerIT {
 
     @Test
     void stopsWhereItsToolKnowsOfNoServer() throws Exception {
-        try (PostgresServer postgres = new PostgresServer(directory, KafkaServerIT.freePort())) {
+        try (PostgresServer postgres = new PostgresServer(directory, FreePort.find())) {
             postgres.start();
             // As in the first moments of a start.
             Files.delete(directory.resolve("data/postmaster.pid"));
@@ -94,7 +94,7 @@ class PostgresServerIT {
     @Test
     void startsWhereTheOldPidBelongsToSomebodyElseNow() throws Exception {
         Process stranger = new ProcessBuilder("sleep", "600").start();
-        try (PostgresServer postgres = new PostgresServer(directory, KafkaServerIT.freePort())) {
+        try (PostgresServer postgres = new PostgresServer(directory, FreePort.find())) {
             postgres.start();
             postgres.kill();
             Path lock = directory.resolve("data").resolve("postmaster.pid");
