@@ -53,15 +53,7 @@ class AnswersIT {
         Files.writeString(
                 streams.resolve("small.yaml"),
                 Files.readString(streams.resolve("view-events.yaml")).replace("stream: view-events", "stream: small"));
-        ingest = HttpIngest.start(IngestSettings.from(Map.of(
-                "DEDUP_HTTP_PORT",
-                "0",
-                "DEDUP_KAFKA_BOOTSTRAP_SERVERS",
-                kafka.bootstrapServers(),
-                "DEDUP_STREAMS_DIR",
-                streams.toString(),
-                "DEDUP_DRAIN_TIMEOUT",
-                "1s")));
+        ingest = HttpIngest.start(TestIngest.settings(kafka.bootstrapServers(), streams, Map.of()));
         TestIngest.awaitReady(ingest.port());
     }
 
@@ -285,6 +277,7 @@ class AnswersIT {
             assertThat(answer.status()).isEqualTo(200);
             assertThat(answer.body()).isEqualTo("{\"status\":\"live\"}");
         });
+        TestIngest.awaitReady(ingest.port());
         assertThat(get("/health/ready").body()).isEqualTo("{\"status\":\"ready\"}");
         assertThat(RawClient.head(ingest.port(), "/health/ready")).isEqualTo(200);
     }

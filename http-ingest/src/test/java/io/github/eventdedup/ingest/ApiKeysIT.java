@@ -7,16 +7,15 @@ import static io.github.eventdedup.ingest.TestEvents.VECTOR;
 import static io.github.eventdedup.ingest.TestEvents.VECTOR_FINGERPRINT;
 import static io.github.eventdedup.ingest.TestEvents.fingerprint;
 import static io.github.eventdedup.ingest.TestEvents.problem;
+import static io.github.eventdedup.ingest.TestIngest.await;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
-import static org.awaitility.Awaitility.await;
 
 import io.github.eventdedup.ingest.RawClient.Answer;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
@@ -80,17 +79,8 @@ class ApiKeysIT {
     }
 
     private IngestSettings settings(Path streams) throws StartupException {
-        return IngestSettings.from(Map.of(
-                "DEDUP_HTTP_PORT",
-                "0",
-                "DEDUP_KAFKA_BOOTSTRAP_SERVERS",
-                kafka.bootstrapServers(),
-                "DEDUP_STREAMS_DIR",
-                streams.toString(),
-                "DEDUP_API_KEYS_FILE",
-                keysFile.toString(),
-                "DEDUP_DRAIN_TIMEOUT",
-                "1s"));
+        return TestIngest.settings(
+                kafka.bootstrapServers(), streams, Map.of("DEDUP_API_KEYS_FILE", keysFile.toString()));
     }
 
     /** Keys and hashes appear in no line of the log, whatever the test did. */
@@ -166,7 +156,7 @@ class ApiKeysIT {
     @Test
     void asksNobodyForAKeyWhoAsksForHealth() throws Exception {
         assertThat(RawClient.get(ingest.port(), "/health/live").status()).isEqualTo(200);
-        assertThat(RawClient.get(ingest.port(), "/health/ready").status()).isEqualTo(200);
+        TestIngest.awaitReady(ingest.port());
     }
 
     @Test
@@ -205,8 +195,7 @@ class ApiKeysIT {
         assertThat(problem(refused, 429)).isEqualTo("the key 'slow' may send 1 requests a second");
         assertThat(refused.headers()).containsEntry("retry-after", "1");
         fingerprint(postWith(KEY));
-        await().atMost(Duration.ofSeconds(30))
-                .until(() -> postWith("the-slow-key").status() == 202);
+        await().until(() -> postWith("the-slow-key").status() == 202);
     }
 
     @Test

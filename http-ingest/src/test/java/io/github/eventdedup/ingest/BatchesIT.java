@@ -3,8 +3,8 @@ package io.github.eventdedup.ingest;
 import static io.github.eventdedup.ingest.TestEvents.STREAM;
 import static io.github.eventdedup.ingest.TestEvents.event;
 import static io.github.eventdedup.ingest.TestEvents.problem;
+import static io.github.eventdedup.ingest.TestIngest.await;
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.awaitility.Awaitility.await;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.github.eventdedup.event.EventReader;
@@ -56,8 +56,7 @@ class BatchesIT {
                 Map.of(
                         "DEDUP_MAX_BODY_BYTES", Integer.toString(MAX_BODY_BYTES),
                         "DEDUP_MAX_BATCH_EVENTS", Integer.toString(MAX_BATCH_EVENTS),
-                        "DEDUP_MAX_IN_FLIGHT_BYTES", Integer.toString(MAX_IN_FLIGHT_BYTES),
-                        "DEDUP_DELIVERY_TIMEOUT", "60s"));
+                        "DEDUP_MAX_IN_FLIGHT_BYTES", Integer.toString(MAX_IN_FLIGHT_BYTES)));
     }
 
     @AfterAll

@@ -1,7 +1,7 @@
 package io.github.eventdedup.ingest;
 
+import static io.github.eventdedup.ingest.TestIngest.await;
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.awaitility.Awaitility.await;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;

@@ -8,9 +8,9 @@ import static io.github.eventdedup.ingest.TestEvents.VECTOR_FINGERPRINT;
 import static io.github.eventdedup.ingest.TestEvents.event;
 import static io.github.eventdedup.ingest.TestEvents.fingerprint;
 import static io.github.eventdedup.ingest.TestEvents.problem;
+import static io.github.eventdedup.ingest.TestIngest.await;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
-import static org.awaitility.Awaitility.await;
 
 import io.github.eventdedup.ingest.RawClient.Answer;
 import java.io.EOFException;

@@ -7,8 +7,8 @@ import static io.github.eventdedup.ingest.TestEvents.event;
 import static io.github.eventdedup.ingest.TestEvents.fingerprint;
 import static io.github.eventdedup.ingest.TestEvents.fingerprints;
 import static io.github.eventdedup.ingest.TestEvents.problem;
+import static io.github.eventdedup.ingest.TestIngest.await;
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.awaitility.Awaitility.await;
 
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -32,8 +32,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 @Timeout(180)
 class KafkaOutageIT {
 
-    /** Far below the 60 s that Kafka has in the tests that use it, and enough for a busy machine. */
-    private static final Duration AT_ONCE = Duration.ofSeconds(3);
+    /** Far below the 60 s that Kafka has, and enough for a busy machine. */
+    private static final Duration AT_ONCE = Duration.ofSeconds(20);
 
     private static final int LEAST_IN_FLIGHT_BYTES = 512 * 1024;
 
@@ -60,19 +60,13 @@ class KafkaOutageIT {
     }
 
     private void startIngest(Map<String, String> settings) throws Exception {
-        Map<String, String> all = new HashMap<>(Map.of(
-                "DEDUP_HTTP_PORT", "0",
-                "DEDUP_KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrapServers(),
-                "DEDUP_STREAMS_DIR", TestEvents.streams(directory).toString(),
-                "DEDUP_DELIVERY_TIMEOUT", "2s",
-                "DEDUP_DRAIN_TIMEOUT", "1s"));
-        all.putAll(settings);
-        ingest = HttpIngest.start(IngestSettings.from(all));
+        ingest = HttpIngest.start(
+                TestIngest.settings(kafka.bootstrapServers(), TestEvents.streams(directory), settings));
     }
 
     @Test
     void startsWithoutKafkaAndBecomesReadyByItself() throws Exception {
-        startIngest(Map.of("DEDUP_DELIVERY_TIMEOUT", "60s"));
+        startIngest(Map.of());
         assertThat(RawClient.get(ingest.port(), "/health/live").status()).isEqualTo(200);
         assertThat(problem(RawClient.get(ingest.port(), "/health/ready"), 503)).contains("Kafka");
         assertThat(RawClient.head(ingest.port(), "/health/ready")).isEqualTo(503);
@@ -80,9 +74,8 @@ class KafkaOutageIT {
                 .contains("Kafka cannot be reached");
 
         kafka.start();
-        await().atMost(Duration.ofSeconds(30))
-                .untilAsserted(() -> assertThat(problem(RawClient.get(ingest.port(), "/health/ready"), 503))
-                        .isEqualTo("Kafka lacks the topic view-events; create it"));
+        await().untilAsserted(() -> assertThat(problem(RawClient.get(ingest.port(), "/health/ready"), 503))
+                .isEqualTo("Kafka lacks the topic view-events; create it"));
         problem(RawClient.post(ingest.port(), PATH, VECTOR), 503);
 
         kafka.createTopic(STREAM, Map.of());
@@ -95,9 +88,8 @@ class KafkaOutageIT {
     void knowsItsTopicHoweverLongItRests() throws Exception {
         kafka.start();
         kafka.createTopic(STREAM, Map.of());
-        IngestSettings settings = IngestSettings.from(Map.of(
-                "DEDUP_KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrapServers(),
-                "DEDUP_STREAMS_DIR", TestEvents.streams(directory).toString()));
+        IngestSettings settings =
+                TestIngest.settings(kafka.bootstrapServers(), TestEvents.streams(directory), Map.of());
         Map<String, Object> configuration = new HashMap<>(EventPublisher.configuration(settings, "rests", 0));
         configuration.put(ProducerConfig.METADATA_MAX_AGE_CONFIG, 200);
         try (KafkaProducer<byte[], byte[]> producer =
@@ -125,25 +117,22 @@ class KafkaOutageIT {
     void refusesWithinSecondsWhileKafkaIsAwayAndLosesNothingItAccepted() throws Exception {
         kafka.start();
         kafka.createTopic(STREAM, Map.of());
-        startIngest(Map.of());
+        startIngest(Map.of("DEDUP_DELIVERY_TIMEOUT", "2s"));
         TestIngest.awaitReady(ingest.port());
 
         Load load = new Load(ingest.port(), 8);
         try (load) {
             await().until(() -> load.count(202) > 200);
             kafka.kill();
-            await().atMost(Duration.ofSeconds(10)).until(() -> load.count(503) > 8);
+            await().until(() -> load.count(503) > 8);
             long acceptedBefore = load.count(202);
-            within(
-                    Duration.ofSeconds(5),
-                    () -> problem(RawClient.post(ingest.port(), PATH, event("while away", 10)), 503));
-            await().atMost(Duration.ofSeconds(10))
-                    .until(() -> RawClient.get(ingest.port(), "/health/ready").status() == 503);
+            within(AT_ONCE, () -> problem(RawClient.post(ingest.port(), PATH, event("while away", 10)), 503));
+            await().until(() -> RawClient.get(ingest.port(), "/health/ready").status() == 503);
             assertThat(RawClient.get(ingest.port(), "/health/live").status()).isEqualTo(200);
             assertThat(load.count(202)).isEqualTo(acceptedBefore);
 
             kafka.start();
-            await().atMost(Duration.ofSeconds(30)).until(() -> load.count(202) > acceptedBefore + 200);
+            await().until(() -> load.count(202) > acceptedBefore + 200);
             TestIngest.awaitReady(ingest.port());
         }
         assertThat(load.outcomes())
@@ -156,8 +145,7 @@ class KafkaOutageIT {
     void boundsWhatWaitsForKafkaAndRefusesTheRestAtOnce() throws Exception {
         kafka.start();
         kafka.createTopic(STREAM, Map.of());
-        startIngest(Map.of(
-                "DEDUP_MAX_IN_FLIGHT_BYTES", Integer.toString(LEAST_IN_FLIGHT_BYTES), "DEDUP_DELIVERY_TIMEOUT", "60s"));
+        startIngest(Map.of("DEDUP_MAX_IN_FLIGHT_BYTES", Integer.toString(LEAST_IN_FLIGHT_BYTES)));
         TestIngest.awaitReady(ingest.port());
 
         kafka.pause();
@@ -192,7 +180,7 @@ class KafkaOutageIT {
     void aClientThatGoesAwayLeaksNothing(boolean batch) throws Exception {
         kafka.start();
         kafka.createTopic(STREAM, Map.of());
-        startIngest(Map.of("DEDUP_DELIVERY_TIMEOUT", "60s"));
+        startIngest(Map.of());
         TestIngest.awaitReady(ingest.port());
         int free = ingest.freeBytes();
         int freeArriving = ingest.freeArrivingBytes();
@@ -217,7 +205,8 @@ class KafkaOutageIT {
             await().until(() -> ingest.freeBytes() == free && ingest.freeArrivingBytes() == freeArriving);
             fingerprint(RawClient.post(ingest.port(), PATH, VECTOR));
             assertThat(log.of(event -> event.getThrown() != null)).isEmpty();
-            assertThat(log.warnings()).isEmpty();
+            // The watch says it where Kafka was away for long enough to be asked.
+            assertThat(log.warnings()).noneMatch(line -> !line.startsWith("Not ready"));
         }
     }
 

@@ -6,6 +6,7 @@ import static io.github.eventdedup.ingest.TestEvents.VECTOR;
 import static io.github.eventdedup.ingest.TestEvents.VECTOR_FINGERPRINT;
 import static io.github.eventdedup.ingest.TestEvents.fingerprint;
 import static io.github.eventdedup.ingest.TestEvents.problem;
+import static io.github.eventdedup.ingest.TestIngest.await;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -13,7 +14,6 @@ import io.github.eventdedup.ingest.RawClient.Answer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
-import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
@@ -64,14 +64,15 @@ class ReceiptsIT {
         for (String stream : new String[] {STREAM, "user-logins", "orders"}) {
             kafka.createTopic(stream, Map.of());
         }
-        ingest = HttpIngest.start(IngestSettings.from(settings(Map.of(
+        ingest = HttpIngest.start(settings(Map.of(
                 "DEDUP_POSTGRES_URL",
                 postgres.url(),
                 "DEDUP_POSTGRES_USER",
                 TestPostgres.READER,
                 "DEDUP_POSTGRES_PASSWORD",
-                PASSWORD))));
+                PASSWORD)));
         TestIngest.awaitReady(ingest.port());
+        awaitDatabase();
     }
 
     @AfterAll
@@ -88,13 +89,13 @@ class ReceiptsIT {
         }
     }
 
-    private static Map<String, String> settings(Map<String, String> more) {
-        Map<String, String> settings = new HashMap<>(more);
-        settings.put("DEDUP_HTTP_PORT", "0");
-        settings.put("DEDUP_KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrapServers());
-        settings.put("DEDUP_STREAMS_DIR", streams.toString());
-        settings.put("DEDUP_DRAIN_TIMEOUT", "1s");
-        return settings;
+    /** The first question waits for the first connection, on a busy machine longer than a client may. */
+    private static void awaitDatabase() {
+        await().until(() -> get(EVENTS + VECTOR_FINGERPRINT).status() == 200);
+    }
+
+    private static IngestSettings settings(Map<String, String> more) throws StartupException {
+        return TestIngest.settings(kafka.bootstrapServers(), streams, more);
     }
 
     private static Answer get(String path) throws Exception {
@@ -176,7 +177,7 @@ class ReceiptsIT {
 
     @Test
     void hasNoReceiptsWithoutADatabase() throws Exception {
-        try (HttpIngest without = HttpIngest.start(IngestSettings.from(settings(Map.of())))) {
+        try (HttpIngest without = HttpIngest.start(settings(Map.of()))) {
             TestIngest.awaitReady(without.port());
             assertThat(problem(RawClient.get(without.port(), EVENTS + VECTOR_FINGERPRINT), 404))
                     .contains("DEDUP_POSTGRES_URL");
@@ -205,8 +206,8 @@ class ReceiptsIT {
 
     @Test
     void saysAtTheStartThatTheUrlIsNone() {
-        assertThatThrownBy(() -> HttpIngest.start(IngestSettings.from(settings(Map.of(
-                        "DEDUP_POSTGRES_URL", "jdbc:postgresql://host:port/dedup", "DEDUP_POSTGRES_PASSWORD", "p")))))
+        assertThatThrownBy(() -> HttpIngest.start(settings(Map.of(
+                        "DEDUP_POSTGRES_URL", "jdbc:postgresql://host:port/dedup", "DEDUP_POSTGRES_PASSWORD", "p"))))
                 .isInstanceOf(StartupException.class)
                 .hasMessageContaining("DEDUP_POSTGRES_URL");
     }

@@ -5,8 +5,6 @@ import static org.awaitility.Awaitility.await;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.servers.ClickHouseServer;
 import java.io.IOException;
-import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -156,7 +154,8 @@ final class Fixtures {
                     .all()
                     .get();
         }
-        await().until(() -> topicSetting(neighbours, topic, name).equals(value));
+        await().atMost(Duration.ofMinutes(1))
+                .until(() -> topicSetting(neighbours, topic, name).equals(value));
     }
 
     static String topicSetting(Neighbours neighbours, String topic, String name) throws Exception {
@@ -215,12 +214,6 @@ final class Fixtures {
         return flink.submitJob(environment.getStreamGraph().getJobGraph())
                 .get(2, TimeUnit.MINUTES)
                 .getJobID();
-    }
-
-    static int freePort() throws IOException {
-        try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            return socket.getLocalPort();
-        }
     }
 
     static void delete(Path directory) throws IOException {

@@ -56,6 +56,17 @@ record JobMetrics(MiniCluster flink, JobID job, String stream) {
         return rest("/metrics?get=numRestarts").path(0).path("value").asLong(-1);
     }
 
+    /** Whether all its subtasks run: only then can it be stopped with a savepoint. */
+    boolean allRun() {
+        for (JsonNode vertex : rest("").path("vertices")) {
+            if (vertex.path("tasks").path("RUNNING").asInt()
+                    != vertex.path("parallelism").asInt()) {
+                return false;
+            }
+        }
+        return true;
+    }
+
     private JsonNode rest(String path) {
         try {
             URI uri = flink.getRestAddress().get().resolve("/jobs/" + job + path);

@@ -13,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
@@ -93,6 +94,10 @@ class StateCompatibilityIT {
             List<String> topics = List.of(STREAM.stream(), STREAM.duplicatesTopic(), STREAM.deadLettersTopic());
             if (admin.listTopics().names().get().containsAll(topics)) {
                 admin.deleteTopics(topics).all().get();
+                // The broker answers for the controller, before it has heard of it itself.
+                await().atMost(PATIENCE)
+                        .until(() ->
+                                Collections.disjoint(admin.listTopics().names().get(), topics));
             }
         }
         Fixtures.createTopics(servers.neighbours(), STREAM);
@@ -126,7 +131,10 @@ class StateCompatibilityIT {
         }
         submit(new Configuration());
         awaitCounts(KEPT);
-        assertThat(row("SELECT count(*), sum(escapes) FROM view_events")).isEqualTo(List.of("60", "2"));
+        await().atMost(PATIENCE)
+                .untilAsserted(() -> assertThat(row("SELECT count(*), sum(escapes) FROM view_events"))
+                        .isEqualTo(List.of("60", "2")));
+        await().atMost(PATIENCE).until(metrics::allRun);
 
         Path taken = Path.of(URI.create(
                 flink.stopWithSavepoint(job, directory.toUri().toString(), false, SavepointFormatType.CANONICAL)

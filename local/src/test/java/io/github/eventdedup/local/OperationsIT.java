@@ -215,9 +215,9 @@ class OperationsIT {
         system.execute("CREATE TRIGGER slow BEFORE INSERT ON view_events FOR EACH ROW EXECUTE FUNCTION slow()");
         // More events than the database takes.
         system.assertNothingIsLostWhile("slow", Duration.ofMillis(20), () -> {
-            await().atMost(RECOVERED_WITHIN).until(() -> isBackpressured());
+            RunningSystem.awaitFlink(this::isBackpressured);
             long completed = system.checkpoints("completed");
-            await().atMost(RECOVERED_WITHIN).until(() -> system.checkpoints("completed") >= completed + 2);
+            RunningSystem.awaitFlink(() -> system.checkpoints("completed") >= completed + 2);
             system.execute("DROP TRIGGER slow ON view_events");
         });
         assertThat(system.checkpoints("failed")).isZero();
@@ -270,7 +270,7 @@ class OperationsIT {
     }
 
     private void awaitRunning() {
-        await().atMost(RECOVERED_WITHIN).until(() -> system.flink.runs(system.job()));
+        RunningSystem.awaitFlink(() -> system.flink.runs(system.job()));
     }
 
     private String succeed(String section, String part) throws Exception {

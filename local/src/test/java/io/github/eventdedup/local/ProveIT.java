@@ -1,7 +1,6 @@
 package io.github.eventdedup.local;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.awaitility.Awaitility.await;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -230,7 +229,7 @@ class ProveIT {
                 List.of("--stream", home.resolve("streams/view-events.yaml").toString(), "--fresh"),
                 2,
                 Optional.empty());
-        await().atMost(RunningSystem.RECOVERED_WITHIN).until(() -> system.flink.runs(system.job()));
+        RunningSystem.awaitFlink(() -> system.flink.runs(system.job()));
 
         loadTheSameEvents();
         Proof proof = proveBriefly("10");

@@ -21,6 +21,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
@@ -330,6 +331,13 @@ final class RunningSystem implements AutoCloseable {
                         .isGreaterThan(called);
             }
         });
+    }
+
+    /** Waits for what Flink is to answer; asked again where it is too busy to answer in time. */
+    static void awaitFlink(Callable<Boolean> condition) {
+        await().atMost(RECOVERED_WITHIN)
+                .ignoreExceptionsInstanceOf(IOException.class)
+                .until(condition);
     }
 
     FlinkRest.Job job() throws IOException {

@@ -114,7 +114,9 @@ class FollowIT {
             }
         });
         reset.start();
-        await().until(() -> outbox.number("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == 1);
+        await().atMost(Duration.ofSeconds(60))
+                .until(() ->
+                        outbox.number("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == 1);
         outbox.servers.resumeKafka();
         reset.join();
         await().atMost(Duration.ofSeconds(60)).until(() -> outbox.topicSize() >= 3);
@@ -223,7 +225,7 @@ class FollowIT {
         outbox.insert(10, 2);
         assertThat(outbox.once()).hasSize(10);
         String statistics = "SELECT %s FROM pg_stat_user_tables WHERE relname = '" + outbox.table + "'";
-        await().until(() -> outbox.number(String.format(statistics, "n_tup_upd")) == 10);
+        await().atMost(Duration.ofSeconds(60)).until(() -> outbox.number(String.format(statistics, "n_tup_upd")) == 10);
         assertThat(outbox.number(String.format(statistics, "seq_tup_read"))).isLessThanOrEqualTo(sent);
         assertThat(outbox.number("SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = '" + outbox.table
                         + "_unsent'"))
