@@ -271,6 +271,7 @@ class ClickHouseSinkIT {
         }
 
         awaitRows(new Counts(15_000, 5000, 10_000, 0, 0, 0));
+        assertThat(metrics.restarts()).as("it died more than once").isGreaterThan(1);
     }
 
     @Test
