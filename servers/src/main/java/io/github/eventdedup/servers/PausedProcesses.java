@@ -1,9 +1,9 @@
 package io.github.eventdedup.servers;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -39,7 +39,8 @@ public final class PausedProcesses {
         signal("STOP", processes);
         long deadline = System.nanoTime() + STOPPED_WITHIN.toNanos();
         for (ProcessHandle process : processes) {
-            while (process.isAlive() && hasRunningThread(process)) {
+            // Whoever interrupts this thread wants it to end, and wants the processes to go on even more.
+            while (!Thread.currentThread().isInterrupted() && process.isAlive() && hasRunningThread(process)) {
                 if (System.nanoTime() - deadline > 0) {
                     throw new IOException("pid " + process.pid() + " runs on after SIGSTOP");
                 }
@@ -62,23 +63,23 @@ public final class PausedProcesses {
     }
 
     /** The signal reaches one thread, which stops the others: {@code kill} returns before that. */
-    private static boolean hasRunningThread(ProcessHandle process) throws IOException {
+    private static boolean hasRunningThread(ProcessHandle process) {
         Path threads = Path.of("/proc", Long.toString(process.pid()), "task");
         if (!Files.exists(threads)) {
             return false;
         }
         try (var found = Files.list(threads)) {
             for (Path thread : found.toList()) {
-                // The name before it is in brackets. T is stopped, D stops before it leaves the kernel, Z and X have
-                // ended.
+                // The name before it is in brackets. T and t are stopped, D stops before it leaves the kernel, Z and X
+                // have ended.
                 String stat = Files.readString(thread.resolve("stat"), StandardCharsets.ISO_8859_1);
-                if ("TDZX".indexOf(stat.charAt(stat.lastIndexOf(')') + 2)) < 0) {
+                if ("TtDZX".indexOf(stat.charAt(stat.lastIndexOf(')') + 2)) < 0) {
                     return true;
                 }
             }
             return false;
-        } catch (NoSuchFileException e) {
-            // A thread, or the process, has just ended.
+        } catch (IOException | UncheckedIOException e) {
+            // A thread, or the process, has just ended: the next look tells.
             return true;
         }
     }
@@ -87,7 +88,6 @@ public final class PausedProcesses {
         try {
             Thread.sleep(1);
         } catch (InterruptedException e) {
-            // Whoever wants this thread to end wants the process to be paused, or resumed, all the same.
             Thread.currentThread().interrupt();
         }
     }
