@@ -81,11 +81,14 @@ final class TestIngest implements AutoCloseable {
             throws IOException {
         String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
         String tmpdir = "-Djava.io.tmpdir=" + Files.createDirectories(temporary);
-        ProcessBuilder builder =
-                new ProcessBuilder(Stream.of(List.of(java), List.of(jvmFlags), List.of(tmpdir, "-jar", JAR.toString()))
-                        .flatMap(List::stream)
-                        .toList());
+        ProcessBuilder builder = new ProcessBuilder(Stream.of(
+                        List.of(java, "-XX:TieredStopAtLevel=1"),
+                        List.of(jvmFlags),
+                        List.of(tmpdir, "-jar", JAR.toString()))
+                .flatMap(List::stream)
+                .toList());
         builder.environment().keySet().removeIf(key -> key.startsWith("DEDUP_"));
+        builder.environment().remove("JAVA_TOOL_OPTIONS"); // The JVM would tell of it where the ingest's errors go.
         builder.environment().putAll(environment(kafka.bootstrapServers(), port, streams));
         builder.environment().putAll(settings);
         return builder;

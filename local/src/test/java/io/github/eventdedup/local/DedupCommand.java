@@ -63,10 +63,15 @@ record DedupCommand(Path home, Path data, int portOffset) {
                     .redirectOutput(output.toFile())
                     .start();
             int status = process.waitFor();
-            return new Result(status, Files.readString(output, StandardCharsets.UTF_8));
+            return new Result(status, withoutToolOptions(Files.readString(output, StandardCharsets.UTF_8)));
         } finally {
             Files.delete(output);
         }
+    }
+
+    /** What each JVM says first that finds the options of the build's tests in its environment. */
+    private static String withoutToolOptions(String output) {
+        return output.replaceAll("(?m)^Picked up JAVA_TOOL_OPTIONS: .*\\R", "");
     }
 
     /** Every process whose command line names the data directory. */

@@ -158,6 +158,7 @@ final class TestOutbox implements AutoCloseable {
         command.addAll(List.of(arguments));
         ProcessBuilder builder = new ProcessBuilder(command);
         builder.environment().keySet().removeIf(key -> key.startsWith("DEDUP_"));
+        builder.environment().remove("JAVA_TOOL_OPTIONS"); // The JVM would tell of it where the relay's errors go.
         builder.environment().putAll(environment());
         builder.environment().putAll(settings);
         Path out = directory.resolve("out-" + number);
