@@ -71,7 +71,7 @@ final class TestOutbox implements AutoCloseable {
     TestOutbox(String stream, String table, String sql, String yaml) throws Exception {
         this.stream = stream;
         this.table = table;
-        directory = FreshDirectory.create(Path.of("target", "it", stream));
+        directory = FreshDirectory.create(servers.directory().resolve(stream));
         database = servers.connect();
         execute(sql);
         Files.writeString(streamFile(), yaml);

@@ -16,7 +16,7 @@ import org.junit.jupiter.api.extension.BeforeAllCallback;
 import org.junit.jupiter.api.extension.ExtensionContext;
 import org.postgresql.Driver;
 
-/** One Kafka and one Postgres for all tests of a run; every test has a topic and a table of its own. */
+/** One Kafka and one Postgres for all tests of a JVM; every test has a topic and a table of its own. */
 final class TestServers implements BeforeAllCallback {
 
     private static volatile Running running;
@@ -25,7 +25,6 @@ final class TestServers implements BeforeAllCallback {
             implements AutoCloseable {
 
         static Running start(Path directory) throws Exception {
-            FreshDirectory.create(directory);
             Running servers = new Running(
                     new KafkaServer(directory.resolve("kafka"), FreePort.find()),
                     new PostgresServer(directory.resolve("postgres"), FreePort.find()),
@@ -71,14 +70,14 @@ final class TestServers implements BeforeAllCallback {
 
     @Override
     public void beforeAll(ExtensionContext context) {
-        // Closed by JUnit after the last test of the run.
+        // Closed by JUnit after the last test of this JVM.
         running = context.getRoot()
                 .getStore(ExtensionContext.Namespace.GLOBAL)
                 .computeIfAbsent(
                         Running.class,
                         key -> {
                             try {
-                                return Running.start(Path.of("target", "it-servers"));
+                                return Running.start(Files.createTempDirectory(Path.of("target"), "it-"));
                             } catch (Exception e) {
                                 throw new IllegalStateException(e);
                             }
