@@ -1,6 +1,8 @@
 package io.github.eventdedup.ingest;
 
+import java.nio.ByteBuffer;
 import org.eclipse.jetty.http.HttpException;
+import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.server.Request;
 import org.eclipse.jetty.server.Response;
 import org.eclipse.jetty.server.handler.ErrorHandler;
@@ -28,7 +30,25 @@ final class ProblemErrorHandler extends ErrorHandler {
         } else if (request.getAttribute(ERROR_MESSAGE) instanceof String message && status < 500) {
             detail = message;
         }
-        answers.problem(response, callback, new Problem(status, detail));
+        answers.problem(new Unfinished(request, response), callback, new Problem(status, detail));
         return true;
+    }
+
+    /**
+     * Leaves the last write to the web server, to which an answer is finished with that. Were it ours, the next request
+     * on the connection could begin before the callback was called; the callback's own failure, that its request is over,
+     * would then be taken for one of the next, and that answered with 500.
+     */
+    private static final class Unfinished extends Response.Wrapper {
+
+        Unfinished(Request request, Response response) {
+            super(request, response);
+        }
+
+        @Override
+        public void write(boolean last, ByteBuffer body, Callback callback) {
+            getHeaders().put(HttpHeader.CONTENT_LENGTH, body.remaining());
+            super.write(false, body, callback);
+        }
     }
 }

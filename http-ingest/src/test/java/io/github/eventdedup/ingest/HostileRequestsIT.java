@@ -104,6 +104,23 @@ class HostileRequestsIT {
         }
     }
 
+    /** What the web server refuses itself takes another way than what the service answers. */
+    @Test
+    void aRequestThatTheWebServerRefusesDoesNoHarmToTheNext() throws Exception {
+        for (int i = 0; i < 300; i++) {
+            try (RawClient client = new RawClient(ingest.port())) {
+                for (int j = 0; j < 10; j++) {
+                    client.sendPost(PATH, EVENT);
+                    client.sendPost("/v1/streams/[/events", EVENT);
+                }
+                for (int j = 0; j < 10; j++) {
+                    assertThat(fingerprint(client.read())).isEqualTo(VECTOR_FINGERPRINT);
+                    problem(client.read(), 400);
+                }
+            }
+        }
+    }
+
     @Test
     void whoAsksForLeaveToSendIsGivenItOrTheReasonWhyNot() throws Exception {
         try (RawClient client = new RawClient(ingest.port())) {
