@@ -3,7 +3,6 @@ package io.github.eventdedup.job;
 import io.github.eventdedup.event.PostgresTable;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
-import java.time.temporal.ChronoUnit;
 import java.util.Arrays;
 import java.util.List;
 
@@ -101,10 +100,18 @@ final class CopyEncoder {
             putInt(1);
             putByte(truth ? 1 : 0);
         } else if (value instanceof Instant instant) {
-            putTimestamp(ChronoUnit.MICROS.between(Instant.EPOCH, instant));
+            putTimestamp(epochMicros(instant));
         } else {
             throw new IllegalArgumentException("no column type has values of " + value.getClass());
         }
+    }
+
+    /**
+     * The whole range of a timestamp column fits. {@code ChronoUnit.MICROS.between} is no substitute: it computes with
+     * nanoseconds, which overflow 292 years from 1970.
+     */
+    private static long epochMicros(Instant instant) {
+        return instant.getEpochSecond() * 1_000_000 + instant.getNano() / 1_000;
     }
 
     private void putTimestamp(long epochMicros) {

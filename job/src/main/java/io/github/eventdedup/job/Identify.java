@@ -12,11 +12,18 @@ import org.apache.flink.streaming.api.checkpoint.CheckpointedFunction;
 import org.apache.flink.streaming.api.functions.ProcessFunction;
 import org.apache.flink.util.Collector;
 import org.apache.flink.util.OutputTag;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
-/** Reads each record once: an event with its fingerprint and columns goes on, anything else is a dead letter. */
+/**
+ * Reads each record once: an event with its fingerprint and columns goes on, anything else is a dead letter, whatever
+ * exception it causes.
+ */
 final class Identify extends ProcessFunction<SourceRecord, IdentifiedEvent> implements CheckpointedFunction {
 
     private static final long serialVersionUID = 1L;
+
+    private static final Logger LOG = LoggerFactory.getLogger(Identify.class);
 
     static final OutputTag<DeadLetter> DEAD_LETTERS =
             new OutputTag<>("dead-letters", TypeInformation.of(DeadLetter.class));
@@ -44,16 +51,37 @@ final class Identify extends ProcessFunction<SourceRecord, IdentifiedEvent> impl
     @Override
     public void processElement(SourceRecord record, Context context, Collector<IdentifiedEvent> out) {
         received.increment();
+        IdentifiedEvent event;
         try {
-            if (record.value() == null) {
-                throw new InvalidEventException("has no value: a Kafka tombstone");
-            }
-            Event event = reader.read(record.value());
-            out.collect(new IdentifiedEvent(event.fingerprint(), record, format.encode(event.columns())));
+            event = identify(record);
         } catch (InvalidEventException e) {
-            deadLettered.increment();
-            context.output(DEAD_LETTERS, new DeadLetter(record, "the event " + e.getMessage()));
+            deadLetter(record, "the event " + e.getMessage(), context);
+            return;
+        } catch (RuntimeException e) {
+            // A fault of this program that one record brings to light. It must not stop the records behind it.
+            LOG.error(
+                    "Cannot read the record at {}:{} of stream '{}'; it becomes a dead letter",
+                    record.partition(),
+                    record.offset(),
+                    stream.stream(),
+                    e);
+            deadLetter(record, "the event cannot be read: " + e, context);
+            return;
         }
+        out.collect(event);
+    }
+
+    private IdentifiedEvent identify(SourceRecord record) throws InvalidEventException {
+        if (record.value() == null) {
+            throw new InvalidEventException("has no value: a Kafka tombstone");
+        }
+        Event event = reader.read(record.value());
+        return new IdentifiedEvent(event.fingerprint(), record, format.encode(event.columns()));
+    }
+
+    private void deadLetter(SourceRecord record, String reason, Context context) {
+        deadLettered.increment();
+        context.output(DEAD_LETTERS, new DeadLetter(record, reason));
     }
 
     @Override

@@ -23,7 +23,10 @@ import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -238,6 +241,77 @@ class PostgresBatchWriterIT {
                         "1969-12-31 20:59:59.999999+00",
                         null,
                         "\"\\ \n\t ю 🎬");
+    }
+
+    /** The edges of every column type, and random values between them: each is stored exactly, in one batch with the others. */
+    @Test
+    void valuesOverTheWholeRangeOfEachColumnTypeAreStoredExactly() throws Exception {
+        sql("DROP TABLE IF EXISTS edges");
+        sql("CREATE TABLE edges (fingerprint bytea PRIMARY KEY, n bigint, i bigint, d double precision, at timestamptz,"
+                + " t text, kafka_partition int, kafka_offset bigint, received_at timestamptz,"
+                + " escapes int NOT NULL DEFAULT 0)");
+        PostgresTable table = new PostgresTable(
+                "edges",
+                List.of(
+                        new Column("n", "n", ColumnType.BIGINT),
+                        new Column("i", "i", ColumnType.BIGINT),
+                        new Column("d", "d", ColumnType.DOUBLE),
+                        new Column("at", "at", ColumnType.TIMESTAMP),
+                        new Column("t", "t", ColumnType.TEXT)),
+                null);
+        StreamDefinition stream = new StreamDefinition("edges", List.of("n"), WINDOW, Duration.ofDays(1), null, table);
+        long seed = System.nanoTime();
+        System.out.println("values with seed " + seed);
+        Random random = new Random(seed);
+        List<String> times = new ArrayList<>(List.of(
+                "0001-01-01T00:00:00Z",
+                "1677-09-21T00:12:43Z",
+                "1677-09-21T00:12:44.999999Z",
+                "1969-12-31T23:59:59.999999Z",
+                "1970-01-01T00:00:00Z",
+                "2262-04-11T23:47:16.854775Z",
+                "2262-04-12T00:00:00Z",
+                "9999-12-31T23:59:59Z",
+                "9999-12-31T23:59:59.999999Z"));
+        List<Long> integers = new ArrayList<>(List.of(Long.MIN_VALUE, -1L, 0L, 9_223_372_037L, Long.MAX_VALUE));
+        List<Double> doubles = new ArrayList<>(
+                List.of(Double.MIN_VALUE, -0.0, 0.1, -Double.MAX_VALUE, Double.MAX_VALUE, Double.MIN_NORMAL));
+        long firstSecond = Instant.parse(times.get(0)).getEpochSecond();
+        long lastSecond = Instant.parse("9999-12-31T23:59:59Z").getEpochSecond();
+        for (int i = 0; i < 300; i++) {
+            times.add(
+                    Instant.ofEpochSecond(random.nextLong(firstSecond, lastSecond), random.nextInt(1_000_000) * 1_000L)
+                            .toString());
+            integers.add(random.nextLong());
+            double number = Double.longBitsToDouble(random.nextLong());
+            doubles.add(Double.isFinite(number) ? number : 1.5);
+        }
+        List<String> texts =
+                List.of("", " ", "\\\\N", "NULL", "infinity", "\uD83C\uDFAC", "\\u2028", "x".repeat(200_000));
+        List<IdentifiedEvent> batch = new ArrayList<>();
+        for (int n = 0; n < times.size(); n++) {
+            String json = "{\"n\":" + n + ",\"i\":" + integers.get(n % integers.size()) + ",\"d\":"
+                    + doubles.get(n % doubles.size()) + ",\"at\":\"" + times.get(n) + "\",\"t\":\""
+                    + texts.get(n % texts.size()) + "\"}";
+            byte[] value = json.getBytes(StandardCharsets.UTF_8);
+            Event event = new EventReader(stream).read(value);
+            batch.add(new IdentifiedEvent(
+                    event.fingerprint(), new SourceRecord(value, 0, n, START), CopyEncoder.columns(event.columns())));
+        }
+        try (PostgresBatchWriter writer = writer(stream)) {
+            assertThat(writer.store(batch)).isEqualTo(new Outcome(batch.size(), 0));
+        }
+        for (int n = 0; n < times.size(); n++) {
+            Instant at = Instant.parse(times.get(n));
+            long micros = at.getEpochSecond() * 1_000_000 + at.getNano() / 1_000;
+            List<String> row =
+                    row("SELECT i, d, (extract(epoch FROM at) * 1000000)::bigint, t FROM edges WHERE n = " + n);
+            assertThat(row.get(0)).isEqualTo(Long.toString(integers.get(n % integers.size())));
+            assertThat(Double.valueOf(row.get(1))).as(row.get(1)).isEqualTo(doubles.get(n % doubles.size()));
+            assertThat(row.get(2)).as(times.get(n)).isEqualTo(Long.toString(micros));
+            assertThat(row.get(3))
+                    .isEqualTo(texts.get(n % texts.size()).replace("\\\\", "\\").replace("\\u2028", "\u2028"));
+        }
     }
 
     private static PostgresBatchWriter writer(StreamDefinition stream) {
