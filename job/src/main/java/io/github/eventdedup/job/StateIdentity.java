@@ -9,25 +9,69 @@ import java.io.IOException;
 import java.io.Serializable;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import org.apache.flink.core.io.SimpleVersionedSerializer;
 import org.apache.flink.runtime.checkpoint.MasterTriggerRestoreHook;
 
 /**
- * What the keys of a job's state mean. Kept in every checkpoint and savepoint: fingerprints over other fields, or of another
- * stream, are other keys, under which no duplicate of before would be found. The JobManager refuses such state when it
- * restores, however it is restored.
+ * What a job's state means, and what it belongs to. Kept in every checkpoint and savepoint. Fingerprints over other fields,
+ * or of another stream, are other keys, under which no duplicate of before would be found; offsets in another topic are
+ * those of other records. The JobManager refuses such state when it restores, however it is restored.
  *
  * @param stream the stream's name
  * @param fingerprint the fields that a fingerprint is made of, in order
+ * @param stateId of the state's lineage: made when a job starts without state, and kept by every job that continues from it;
+ *     null where an earlier version wrote the state
+ * @param kafkaClusterId the Kafka cluster that the raw topic is in; null where it is unknown
+ * @param topicId that Kafka gave the raw topic when it was created; null where it is unknown
+ * @param tableId that ClickHouse gave the table when it was created; null where it is unknown, or the table is not there
+ * @param sourceUid the uid of the source operator, which names its offsets within the state
+ * @param takenAt when the checkpoint that holds this was triggered, in milliseconds of the JobManager's clock; 0 outside of
+ *     one, and where it is unknown
  */
-record StateIdentity(String stream, List<String> fingerprint) implements Serializable {
+record StateIdentity(
+        String stream,
+        List<String> fingerprint,
+        String stateId,
+        String kafkaClusterId,
+        String topicId,
+        String tableId,
+        String sourceUid,
+        long takenAt)
+        implements Serializable {
 
     private static final long serialVersionUID = 1L;
 
+    /** The source's uid until its topic is replaced. In every savepoint of before. */
+    static final String SOURCE_UID = "read";
+
+    /** The identity of a job that starts without state, of which nothing else is known. */
     static StateIdentity of(StreamDefinition stream) {
-        return new StateIdentity(stream.stream(), List.copyOf(stream.fingerprint()));
+        return of(stream.stream(), List.copyOf(stream.fingerprint()));
+    }
+
+    /** The identity of a job that starts without state, of which nothing else is known. */
+    static StateIdentity of(String stream, List<String> fingerprint) {
+        return new StateIdentity(stream, fingerprint, UUID.randomUUID().toString(), null, null, null, SOURCE_UID, 0);
+    }
+
+    /** This stream's identity with the lineage, the topic and the table of saved state; a new lineage where it has none. */
+    StateIdentity continuing(StateIdentity saved) {
+        return new StateIdentity(
+                stream,
+                fingerprint,
+                saved.stateId == null ? stateId : saved.stateId,
+                saved.kafkaClusterId,
+                saved.topicId,
+                saved.tableId,
+                saved.sourceUid,
+                0);
+    }
+
+    private StateIdentity takenAt(long millis) {
+        return new StateIdentity(stream, fingerprint, stateId, kafkaClusterId, topicId, tableId, sourceUid, millis);
     }
 
     /**
@@ -63,7 +107,7 @@ record StateIdentity(String stream, List<String> fingerprint) implements Seriali
         @Override
         public CompletableFuture<StateIdentity> triggerCheckpoint(
                 long checkpointId, long timestamp, Executor executor) {
-            return CompletableFuture.completedFuture(identity);
+            return CompletableFuture.completedFuture(identity.takenAt(timestamp));
         }
 
         @Override
@@ -80,7 +124,11 @@ record StateIdentity(String stream, List<String> fingerprint) implements Seriali
         }
     }
 
-    /** The format in checkpoints and savepoints: count, then strings, as {@link DataOutputStream} writes them. */
+    /**
+     * The format in checkpoints and savepoints, as {@link DataOutputStream} writes it: stream, count of fields, fields; then
+     * what the first release did not write. That release leaves unread what follows the fields, so a job can be rolled back
+     * to it: what comes new is appended, and the version stays.
+     */
     static final class Serializer implements SimpleVersionedSerializer<StateIdentity> {
 
         private static final int VERSION = 1;
@@ -99,6 +147,12 @@ record StateIdentity(String stream, List<String> fingerprint) implements Seriali
                 for (String field : identity.fingerprint) {
                     out.writeUTF(field);
                 }
+                writeNullable(out, identity.stateId);
+                writeNullable(out, identity.kafkaClusterId);
+                writeNullable(out, identity.topicId);
+                writeNullable(out, identity.tableId);
+                out.writeUTF(identity.sourceUid);
+                out.writeLong(identity.takenAt);
             }
             return bytes.toByteArray();
         }
@@ -115,8 +169,29 @@ record StateIdentity(String stream, List<String> fingerprint) implements Seriali
                 for (int i = 0; i < size; i++) {
                     fingerprint.add(in.readUTF());
                 }
-                return new StateIdentity(stream, List.copyOf(fingerprint));
+                if (in.available() == 0) {
+                    return new StateIdentity(stream, List.copyOf(fingerprint), null, null, null, null, SOURCE_UID, 0);
+                }
+                return new StateIdentity(
+                        stream,
+                        List.copyOf(fingerprint),
+                        readNullable(in),
+                        readNullable(in),
+                        readNullable(in),
+                        readNullable(in),
+                        in.readUTF(),
+                        in.readLong());
             }
+        }
+
+        /** None of these texts is ever empty. */
+        private static void writeNullable(DataOutputStream out, String text) throws IOException {
+            out.writeUTF(text == null ? "" : text);
+        }
+
+        private static String readNullable(DataInputStream in) throws IOException {
+            String text = in.readUTF();
+            return text.isEmpty() ? null : text;
         }
     }
 }

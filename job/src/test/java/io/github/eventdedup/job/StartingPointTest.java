@@ -99,7 +99,7 @@ class StartingPointTest {
     @Test
     void theStateOfAnotherStreamIsNotOfInterest() throws Exception {
         write("savepoints/savepoint-x", 1);
-        StateIdentity other = new StateIdentity("clicks", identity.fingerprint());
+        StateIdentity other = StateIdentity.of("clicks", identity.fingerprint());
 
         assertThat(StartingPoint.of(flink, other, Start.ONLY_WITHOUT_STATE).configuration())
                 .isEqualTo(new Configuration());
@@ -109,7 +109,7 @@ class StartingPointTest {
     @Test
     void stateOfOtherFieldsIsRefusedHoweverItIsChosen() throws Exception {
         Path savepoint = write("savepoints/savepoint-x", 1);
-        StateIdentity changed = new StateIdentity(identity.stream(), List.of("userId"));
+        StateIdentity changed = StateIdentity.of(identity.stream(), List.of("userId"));
 
         assertThat(refusal(changed, Start.RESUME)).contains(uri(savepoint), "over [userId, content_id", "[userId],");
         assertThat(refusal(changed, Start.ONLY_WITHOUT_STATE)).contains("--fresh");
@@ -131,7 +131,7 @@ class StartingPointTest {
     void aNamedStateOfAnotherStreamIsRefused() throws Exception {
         restore(write("savepoints/savepoint-x", 1));
 
-        assertThat(refusal(new StateIdentity("clicks", identity.fingerprint()), Start.ONLY_WITHOUT_STATE))
+        assertThat(refusal(StateIdentity.of("clicks", identity.fingerprint()), Start.ONLY_WITHOUT_STATE))
                 .contains("'view-events'", "'clicks'");
     }
 
