@@ -2,8 +2,13 @@ package io.github.eventdedup.relay;
 
 import com.fasterxml.jackson.core.JsonGenerator;
 import java.io.IOException;
+import java.math.BigDecimal;
+import java.math.RoundingMode;
 import java.nio.charset.StandardCharsets;
-import java.util.Arrays;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.time.format.DateTimeFormatter;
+import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Collectors;
 
@@ -39,23 +44,46 @@ enum Encoding {
             json.writeNumber(latin1(text, text.length));
         }
     },
-    /** Seconds since 1970 with six decimals, of which trailing zeros are cut but for the first. */
+    /**
+     * Seconds since 1970 with six decimals, of which trailing zeros are cut but for the first. Where the reader of events
+     * takes a number for milliseconds, from the year 5138 on, the time is written as {@link #TIMESTAMP_TEXT} writes it.
+     */
     TIMESTAMP {
         @Override
         String select(String column) {
-            return "extract(epoch FROM " + column + ")::text";
+            return EPOCH.formatted(column);
         }
 
         @Override
         void write(byte[] text, JsonGenerator json) throws IOException, UnsendableRowException {
-            if (!isDigit(text[text.length - 1])) {
-                throw new UnsendableRowException("is infinity, which is no time");
+            BigDecimal seconds = seconds(text);
+            if (seconds.abs().compareTo(FIRST_MILLIS) >= 0) {
+                TIMESTAMP_TEXT.write(text, json);
+                return;
             }
             int length = text.length;
             while (text[length - 1] == '0' && text[length - 2] != '.') {
                 length--;
             }
             json.writeNumber(latin1(text, length));
+        }
+    },
+    /** ISO 8601 in UTC, always with six decimals: equal times have equal texts, so a fingerprint can be made of them. */
+    TIMESTAMP_TEXT {
+        @Override
+        String select(String column) {
+            return EPOCH.formatted(column);
+        }
+
+        @Override
+        void write(byte[] text, JsonGenerator json) throws IOException, UnsendableRowException {
+            BigDecimal seconds = seconds(text);
+            if (seconds.compareTo(YEAR_1) < 0 || seconds.compareTo(YEAR_10000) >= 0) {
+                throw new UnsendableRowException("is no time of the years 1 to 9999, and an event has no other");
+            }
+            BigDecimal whole = seconds.setScale(0, RoundingMode.FLOOR);
+            long nanos = seconds.subtract(whole).movePointRight(9).longValueExact();
+            json.writeString(ISO.format(Instant.ofEpochSecond(whole.longValueExact(), nanos)));
         }
     },
     DATE {
@@ -74,6 +102,19 @@ enum Encoding {
             json.writeRawValue(new String(text, StandardCharsets.UTF_8));
         }
     };
+
+    private static final String EPOCH = "extract(epoch FROM %s)::text";
+
+    /** A number from here on is read as milliseconds (configuration.md). */
+    private static final BigDecimal FIRST_MILLIS = BigDecimal.valueOf(100_000_000_000L);
+
+    private static final BigDecimal YEAR_1 =
+            BigDecimal.valueOf(Instant.parse("0001-01-01T00:00:00Z").getEpochSecond());
+    private static final BigDecimal YEAR_10000 =
+            BigDecimal.valueOf(Instant.parse("9999-12-31T23:59:59Z").getEpochSecond() + 1);
+    private static final DateTimeFormatter ISO = DateTimeFormatter.ofPattern(
+                    "uuuu-MM-dd'T'HH:mm:ss.SSSSSS'Z'", Locale.ROOT)
+            .withZone(ZoneOffset.UTC);
 
     /** By the name that Postgres gives the type without its modifiers. */
     private static final Map<String, Encoding> BY_TYPE = Map.ofEntries(
@@ -104,9 +145,21 @@ enum Encoding {
         return BY_TYPE.keySet().stream().sorted().collect(Collectors.joining(", "));
     }
 
-    /** Whether a fingerprint can be made of the values: it takes strings, integers and booleans. */
-    boolean isFingerprintable() {
-        return Arrays.asList(INTEGER, BOOLEAN, STRING, DATE).contains(this);
+    /** That of the same column in a field of the fingerprint, which takes strings, integers and booleans; null for none. */
+    Encoding inFingerprint() {
+        return switch (this) {
+            case INTEGER, BOOLEAN, STRING, DATE, TIMESTAMP_TEXT -> this;
+            case TIMESTAMP -> TIMESTAMP_TEXT;
+            case NUMBER, JSON -> null;
+        };
+    }
+
+    /** The seconds since 1970 that {@link #select} gave. */
+    private static BigDecimal seconds(byte[] text) throws UnsendableRowException {
+        if (!isDigit(text[text.length - 1])) {
+            throw new UnsendableRowException("is infinity, which is no time");
+        }
+        return new BigDecimal(latin1(text, text.length));
     }
 
     /** The SQL expression whose value {@link #write} takes. */

@@ -3,15 +3,11 @@ package io.github.eventdedup.relay;
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.io.SerializedString;
-import io.github.eventdedup.event.Fingerprint;
-import io.github.eventdedup.event.FingerprintFunction;
 import io.github.eventdedup.event.Outbox;
 import io.github.eventdedup.event.StreamDefinition;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
 import java.util.List;
 import org.apache.kafka.common.utils.Utils;
 
@@ -22,56 +18,36 @@ final class EventEncoder {
 
     private final Outbox outbox;
     private final OutboxColumns columns;
-    private final FingerprintFunction fingerprintFunction;
     private final SerializedString[] names;
     private final int[] fields;
-    private final List<Integer> fingerprint;
+    private final Encoding[] encodings;
     private final ByteArrayOutputStream buffer = new ByteArrayOutputStream(1024);
 
     EventEncoder(StreamDefinition stream, OutboxColumns columns) {
         outbox = stream.outbox();
         this.columns = columns;
-        fingerprintFunction = new FingerprintFunction(stream.stream());
-        names = outbox.fields().stream()
-                .map(field -> new SerializedString(field.name()))
-                .toArray(SerializedString[]::new);
-        fields = outbox.fields().stream()
-                .mapToInt(field -> columns.indexOf(field.column()))
-                .toArray();
-        fingerprint = stream.fingerprint().stream()
-                .map(name -> columns.indexOf(outbox.fields().stream()
-                        .filter(field -> field.name().equals(name))
-                        .findFirst()
-                        .orElseThrow()
-                        .column()))
-                .toList();
+        List<Outbox.Field> all = outbox.fields();
+        names = all.stream().map(field -> new SerializedString(field.name())).toArray(SerializedString[]::new);
+        fields = all.stream().mapToInt(field -> columns.indexOf(field.column())).toArray();
+        encodings = new Encoding[fields.length];
+        for (int i = 0; i < fields.length; i++) {
+            Encoding encoding = columns.encoding(fields[i]);
+            encodings[i] = stream.fingerprint().contains(all.get(i).name()) ? encoding.inFingerprint() : encoding;
+        }
     }
 
     /**
-     * The event's fingerprint.
+     * The event, one JSON object.
      *
      * @param row the texts of {@link OutboxColumns}, in their order; null for NULL
      */
-    Fingerprint fingerprint(byte[][] row) throws UnsendableRowException {
-        List<String> texts = new ArrayList<>(fingerprint.size());
-        for (int column : fingerprint) {
-            if (row[column] == null) {
-                throw new UnsendableRowException(
-                        "column " + columns.name(column) + " is NULL, and the fingerprint needs it");
-            }
-            texts.add(new String(row[column], StandardCharsets.UTF_8));
-        }
-        return fingerprintFunction.apply(texts);
-    }
-
-    /** The event, one JSON object. */
     byte[] json(byte[][] row) throws UnsendableRowException {
         buffer.reset();
         try (JsonGenerator json = JSON.createGenerator(buffer)) {
             json.writeStartObject();
             for (int i = 0; i < fields.length; i++) {
                 json.writeFieldName(names[i]);
-                write(fields[i], row[fields[i]], json);
+                write(fields[i], encodings[i], row[fields[i]], json);
             }
             json.writeEndObject();
         } catch (IOException e) {
@@ -80,13 +56,14 @@ final class EventEncoder {
         return buffer.toByteArray();
     }
 
-    private void write(int column, byte[] text, JsonGenerator json) throws IOException, UnsendableRowException {
+    private void write(int column, Encoding encoding, byte[] text, JsonGenerator json)
+            throws IOException, UnsendableRowException {
         if (text == null) {
             json.writeNull();
             return;
         }
         try {
-            columns.encoding(column).write(text, json);
+            encoding.write(text, json);
         } catch (UnsendableRowException e) {
             throw new UnsendableRowException("column " + columns.name(column) + " " + e.getMessage());
         }

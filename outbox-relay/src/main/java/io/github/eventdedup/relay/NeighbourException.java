@@ -10,7 +10,7 @@ final class NeighbourException extends Exception {
     }
 
     /** Postgres adds details, hints and positions on lines of their own. */
-    private static String oneLine(String message) {
+    static String oneLine(String message) {
         return message.strip().replaceAll("\\s*\\R\\s*", "; ");
     }
 }

@@ -60,6 +60,11 @@ final class OutboxPreflight {
         if (isTrue("SELECT pg_is_in_recovery()")) {
             findings.add("Postgres is a standby, which cannot be written to: name the primary in DEDUP_POSTGRES_URL");
         }
+        if (isTrue("SELECT current_setting('transaction_read_only')::boolean")) {
+            findings.add(
+                    "sessions of user '" + user + "' are read-only: ALTER ROLE … SET default_transaction_read_only ="
+                            + " off, or name another server in DEDUP_POSTGRES_URL");
+        }
         String table = quotedTable(outbox.table());
         Map<String, String> types = new HashMap<>();
         if (isTrue("SELECT to_regclass(?) IS NULL", table)) {
@@ -67,7 +72,11 @@ final class OutboxPreflight {
         } else {
             types = types(table);
             checkColumns(types);
-            checkId(table, types);
+            if (isPlain(table)) {
+                checkId(table, types);
+                checkFlag(table, types);
+                checkPolicies(table, outbox.table(), "UPDATE");
+            }
             checkPrivileges(table, types);
         }
         checkSetAside();
@@ -75,8 +84,9 @@ final class OutboxPreflight {
     }
 
     private Map<String, String> types(String table) throws SQLException {
-        // Without lengths and precisions; of a domain that which it is made of.
-        String sql = "SELECT attname, format_type(CASE typtype WHEN 'd' THEN typbasetype ELSE atttypid END, NULL)"
+        // Without lengths and precisions; of a domain that which it is made of; of an enum the text that it is read as.
+        String sql = "SELECT attname, format_type(CASE typtype WHEN 'd' THEN typbasetype WHEN 'e' THEN 'text'::regtype"
+                + " ELSE atttypid END, NULL)"
                 + " FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid"
                 + " WHERE attrelid = ?::regclass AND attnum > 0 AND NOT attisdropped";
         Map<String, String> types = new HashMap<>();
@@ -117,9 +127,10 @@ final class OutboxPreflight {
             if (encoding == null) {
                 findings.add(described(field.column(), type) + ", which cannot be sent; these can: "
                         + Encoding.supportedTypes());
-            } else if (stream.fingerprint().contains(field.name()) && !encoding.isFingerprintable()) {
-                findings.add(described(field.column(), type)
-                        + ", of which no fingerprint is made: it takes strings, integers, booleans and dates");
+            } else if (stream.fingerprint().contains(field.name()) && encoding.inFingerprint() == null) {
+                findings.add(
+                        described(field.column(), type)
+                                + ", of which no fingerprint is made: it takes strings, integers, booleans, dates and timestamps");
             }
         }
     }
@@ -149,6 +160,65 @@ final class OutboxPreflight {
         }
     }
 
+    /** Whether rows can be locked and flagged, and an index over the ids holds for all of them. */
+    private boolean isPlain(String table) throws SQLException {
+        if (isTrue("SELECT relkind NOT IN ('r', 'p') FROM pg_class WHERE oid = ?::regclass", table)) {
+            findings.add(
+                    "'" + outbox.table() + "' is a view or a foreign table: name the table itself in outbox.table");
+            return false;
+        }
+        if (isTrue(
+                "SELECT relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = pg_class.oid) FROM pg_class"
+                        + " WHERE oid = ?::regclass",
+                table)) {
+            findings.add(
+                    "table '" + outbox.table() + "' has tables that inherit from it, whose ids may be the same: make"
+                            + " them partitions, or a stream each");
+        }
+        return true;
+    }
+
+    /** What would keep the relay from flagging any row; what keeps it from flagging some shows when they are flagged. */
+    private void checkFlag(String table, Map<String, String> types) throws SQLException {
+        if (!types.containsKey(outbox.sent())) {
+            return;
+        }
+        if (isTrue(
+                "SELECT attgenerated <> '' FROM pg_attribute WHERE attrelid = ?::regclass AND attname = ?",
+                table,
+                outbox.sent())) {
+            findings.add("column '" + outbox.sent() + "' of table '" + outbox.table()
+                    + "' is generated: the flag of an outbox must be a column that the relay can set");
+        }
+        if (isTrue(
+                "SELECT EXISTS (SELECT FROM pg_rewrite WHERE ev_class = ?::regclass AND ev_type = '2' AND is_instead"
+                        + " AND ev_enabled <> 'D')",
+                table)) {
+            findings.add("table '" + outbox.table()
+                    + "' has a rule ON UPDATE DO INSTEAD: the relay could not set the flag;" + " drop the rule");
+        }
+    }
+
+    /** Row-level security hides rows without a word, unless a policy lets the relay have all of them. */
+    private void checkPolicies(String table, String name, String command) throws SQLException {
+        String policies =
+                " FROM pg_policy WHERE polrelid = ?::regclass AND EXISTS (SELECT FROM unnest(polroles) AS role"
+                        + " WHERE role = 0 OR pg_has_role(role, 'USAGE'))";
+        String everyRow = policies + " AND polpermissive AND coalesce(pg_get_expr(polqual, polrelid), 'true') = 'true'"
+                + " AND coalesce(pg_get_expr(polwithcheck, polrelid), 'true') = 'true' AND polcmd IN ('*', ?)";
+        if (isTrue("SELECT row_security_active(?)", table)
+                && (isTrue("SELECT EXISTS (SELECT" + policies + " AND NOT polpermissive)", table)
+                        || isTrue("SELECT NOT EXISTS (SELECT" + everyRow + ")", table, "r")
+                        || isTrue(
+                                "SELECT NOT EXISTS (SELECT" + everyRow + ")",
+                                table,
+                                command.equals("UPDATE") ? "w" : "a"))) {
+            findings.add("table '" + name + "' has row-level security, which hides rows from user '" + user
+                    + "': ALTER ROLE … BYPASSRLS, or CREATE POLICY relay ON " + name + " TO " + user
+                    + " USING (true)");
+        }
+    }
+
     private void checkPrivileges(String table, Map<String, String> types) throws SQLException {
         for (String column : needed()) {
             if (types.containsKey(column)
@@ -174,6 +244,7 @@ final class OutboxPreflight {
                 findings.add("user '" + user + "' may not " + privilege + " on table 'outbox_set_aside': grant it");
             }
         }
+        checkPolicies("outbox_set_aside", "outbox_set_aside", "INSERT");
     }
 
     private boolean isTrue(String sql, String... parameters) throws SQLException {

@@ -9,7 +9,6 @@ import java.io.PrintStream;
 import java.lang.reflect.Proxy;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
-import java.sql.SQLException;
 import java.util.List;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -45,16 +44,10 @@ public final class OutboxRelay {
     private static void run(RelaySettings settings, Stop stop) throws StartupException, NeighbourException {
         StreamDefinition stream = stream(settings);
         Connection connection = OutboxTable.connect(settings);
-        OutboxColumns columns;
-        try {
-            columns = OutboxPreflight.check(connection, stream, settings.postgresUser());
-        } catch (SQLException e) {
-            throw new NeighbourException("Postgres: " + e.getMessage());
-        }
         TopicWriter writer = TopicWriter.connect(settings.kafkaBootstrapServers(), stream.stream());
         // Not System.out: it would be flushed after each row, and its characters follow the locale.
         PrintStream output = new PrintStream(new FileOutputStream(FileDescriptor.out), false, StandardCharsets.UTF_8);
-        try (Relay relay = new Relay(settings, stream, columns, connection, writer, stop, output)) {
+        try (Relay relay = new Relay(settings, stream, connection, writer, stop, output)) {
             if (!settings.once()) {
                 LOG.info(
                         "Following {} of {}; Kafka at {}",

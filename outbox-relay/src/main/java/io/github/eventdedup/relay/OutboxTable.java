@@ -5,25 +5,29 @@ import static io.github.eventdedup.relay.OutboxColumns.quotedTable;
 
 import io.github.eventdedup.event.Outbox;
 import java.io.IOException;
+import java.net.SocketTimeoutException;
 import java.sql.Array;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Savepoint;
 import java.sql.Statement;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.postgresql.Driver;
 import org.postgresql.PGConnection;
 
 /**
- * The outbox, over a connection of its own. A batch is a transaction: {@link #tryLock}, {@link #select}, {@link #flag} and
- * {@link #setAside}, {@link #commit}. Not thread-safe.
+ * The outbox, over a connection of its own. A batch is a transaction: {@link #tryLock}, {@link #select}, {@link #flag}, then
+ * the rows go to Kafka, {@link #setAside}, {@link #commit}. Not thread-safe.
  */
 final class OutboxTable implements AutoCloseable {
 
@@ -47,12 +51,24 @@ final class OutboxTable implements AutoCloseable {
     /** Longer than any statement takes; a server from which no answer comes is given up after this. */
     private static final String SOCKET_TIMEOUT_SECONDS = "60";
 
+    private static final int STATEMENT_TIMEOUT_SECONDS = 45;
+
+    /** So many rows are tried one by one before it is believed that none can be flagged. */
+    private static final int SAMPLES = 8;
+
+    /** Connections, shutting down, resources, the system; deadlocks, locks, cancelled statements: not the fault of a row. */
+    private static final Pattern OUTAGE = Pattern.compile("(08|53|57|58|40).*|55P03");
+
+    /** The statement took too long. */
+    private static final String QUERY_CANCELED = "57014";
+
     private final Connection connection;
     private final String name;
     private final OutboxColumns columns;
     private final PreparedStatement lock;
     private final PreparedStatement select;
     private final PreparedStatement flag;
+    private final PreparedStatement unflagged;
     private final PreparedStatement setAside;
 
     /** Only rows with higher ids are selected. */
@@ -81,6 +97,8 @@ final class OutboxTable implements AutoCloseable {
             select = connection.prepareStatement(selectSql(outbox, columns));
             flag = connection.prepareStatement("UPDATE " + quotedTable(name) + " SET " + quoted(outbox.sent())
                     + " = TRUE WHERE " + quoted(outbox.id()) + " = ANY (?)");
+            unflagged = connection.prepareStatement("SELECT " + quoted(outbox.id()) + " FROM " + quotedTable(name)
+                    + " WHERE " + quoted(outbox.id()) + " = ANY (?) AND " + quoted(outbox.sent()) + " IS NOT TRUE");
             setAside = connection.prepareStatement("INSERT INTO outbox_set_aside (table_name, row_id, reason)"
                     + " VALUES (?, ?, ?) ON CONFLICT DO NOTHING");
         } catch (SQLException | RuntimeException e) {
@@ -105,8 +123,11 @@ final class OutboxTable implements AutoCloseable {
             }
             try (Statement statement = connection.createStatement()) {
                 // The text of a point in time must not depend on where the relay runs. And the locks of a relay whose
-                // machine has vanished without a word are let go; longer than Kafka may take for a batch.
-                statement.execute("SET TimeZone = 'UTC'; SET idle_in_transaction_session_timeout = '90s'");
+                // machine has vanished without a word are let go; longer than Kafka may take for a batch. A limit that
+                // the
+                // role has for its statements is for others: one that is too slow is cancelled, and made smaller.
+                statement.execute("SET TimeZone = 'UTC'; SET idle_in_transaction_session_timeout = '90s';"
+                        + " SET statement_timeout = '" + STATEMENT_TIMEOUT_SECONDS + "s'");
             }
             return connection;
         } catch (SQLException e) {
@@ -143,7 +164,7 @@ final class OutboxTable implements AutoCloseable {
                 + " IS NOT TRUE AND " + id
                 + " > ? AND NOT EXISTS (SELECT FROM outbox_set_aside AS aside"
                 + " WHERE aside.table_name = ? AND aside.row_id = unsent." + id + ")"
-                + " ORDER BY " + id + " LIMIT " + BATCH_ROWS + " FOR NO KEY UPDATE OF unsent SKIP LOCKED"
+                + " ORDER BY " + id + " LIMIT ? FOR NO KEY UPDATE OF unsent SKIP LOCKED"
                 + ") AS locked) AS sized) AS batch WHERE before < " + BATCH_BYTES + " ORDER BY row_id";
     }
 
@@ -177,14 +198,16 @@ final class OutboxTable implements AutoCloseable {
      * The unsent rows with the lowest ids, locked.
      *
      * @param maxBytes longer rows come without their texts
+     * @param maxRows at most {@link #BATCH_ROWS}
      */
-    List<Row> select(long maxBytes) throws SQLException {
+    List<Row> select(long maxBytes, int maxRows) throws SQLException {
         int parameter = 1;
         for (int i = 0; i < columns.count(); i++) {
             select.setLong(parameter++, maxBytes);
         }
         select.setLong(parameter++, after);
-        select.setString(parameter, name);
+        select.setString(parameter++, name);
+        select.setInt(parameter, maxRows);
         List<Row> rows = new ArrayList<>(BATCH_ROWS);
         try (ResultSet result = select.executeQuery()) {
             while (result.next()) {
@@ -205,11 +228,12 @@ final class OutboxTable implements AutoCloseable {
      * an old snapshot to each version of it in the table. A pass that is over, or lasts, is followed by one from the start:
      * ids that are lower may have been committed, unlocked or reset meanwhile.
      *
+     * @param maxRows how many were asked for
      * @return whether there may be more rows
      */
-    boolean moveOn(List<Row> rows) {
+    boolean moveOn(List<Row> rows, int maxRows) {
         boolean full =
-                rows.size() == BATCH_ROWS || rows.stream().mapToLong(Row::bytes).sum() >= BATCH_BYTES;
+                rows.size() == maxRows || rows.stream().mapToLong(Row::bytes).sum() >= BATCH_BYTES;
         boolean more = full || after != START;
         if (full && System.nanoTime() - passBeganNanos < LONGEST_PASS.toNanos()) {
             after = rows.get(rows.size() - 1).id();
@@ -220,20 +244,108 @@ final class OutboxTable implements AutoCloseable {
         return more;
     }
 
-    /** Marks rows as sent. */
-    void flag(List<Long> ids) throws SQLException {
+    /**
+     * Marks rows as sent, in this transaction. To be called before they are sent, so that none is sent that cannot be marked
+     * and would be sent for ever; what fires only at the commit is made to fire here.
+     *
+     * @return the rows that cannot be marked although others can, and why
+     * @throws UnflaggableException where none of the rows can be marked
+     */
+    Map<Long, String> flag(List<Long> ids) throws SQLException, UnflaggableException {
+        Map<Long, String> failures = new LinkedHashMap<>();
         if (ids.isEmpty()) {
+            return failures;
+        }
+        SQLException failure = tryToFlag(ids);
+        if (failure != null) {
+            if (ids.size() == 1 || !isAnyFlagged(ids)) {
+                throw new UnflaggableException(failure.getMessage());
+            }
+            bisect(ids, failures);
+        }
+        for (Long id : unflagged(ids)) {
+            failures.putIfAbsent(
+                    id, "its flag stays as it is when it is set: a trigger, a rule or a policy of the table does that");
+        }
+        if (failures.size() == ids.size()) {
+            throw new UnflaggableException(failures.get(ids.get(0)));
+        }
+        return failures;
+    }
+
+    /** Whether one of a few rows, spread over all of them, can be flagged. */
+    private boolean isAnyFlagged(List<Long> ids) throws SQLException {
+        int samples = Math.min(SAMPLES, ids.size());
+        for (int i = 0; i < samples; i++) {
+            int sample = (int) ((long) (ids.size() - 1) * i / Math.max(1, samples - 1));
+            if (tryToFlag(ids.subList(sample, sample + 1)) == null) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private void bisect(List<Long> ids, Map<Long, String> failures) throws SQLException {
+        SQLException failure = tryToFlag(ids);
+        if (failure == null) {
             return;
         }
-        Array array = connection.createArrayOf("bigint", ids.toArray());
-        flag.setArray(1, array);
-        int flagged = flag.executeUpdate();
-        array.free();
-        if (flagged != ids.size()) {
-            // All are locked by this transaction; so a trigger or a row security policy kept some as they are.
-            throw new SQLException("of " + ids.size() + " rows of " + name + " only " + flagged
-                    + " could be flagged as sent: a trigger or a policy keeps the others from being updated");
+        if (ids.size() == 1) {
+            failures.put(ids.get(0), "its flag cannot be set: " + NeighbourException.oneLine(failure.getMessage()));
+            return;
         }
+        bisect(ids.subList(0, ids.size() / 2), failures);
+        bisect(ids.subList(ids.size() / 2, ids.size()), failures);
+    }
+
+    /**
+     * Flags all of the rows or none.
+     *
+     * @return why it was none, or null
+     * @throws SQLException for a reason that says nothing about the rows
+     */
+    private SQLException tryToFlag(List<Long> ids) throws SQLException {
+        Savepoint before = connection.setSavepoint();
+        try {
+            Array array = connection.createArrayOf("bigint", ids.toArray());
+            flag.setArray(1, array);
+            flag.executeUpdate();
+            array.free();
+            checkConstraints();
+            connection.releaseSavepoint(before);
+            return null;
+        } catch (SQLException e) {
+            if (e.getSQLState() == null || OUTAGE.matcher(e.getSQLState()).matches()) {
+                throw e;
+            }
+            connection.rollback(before);
+            return e;
+        }
+    }
+
+    private void checkConstraints() throws SQLException {
+        try (Statement statement = connection.createStatement()) {
+            statement.execute("SET CONSTRAINTS ALL IMMEDIATE");
+        }
+    }
+
+    /** Those that are still there, and unsent: a trigger may also have moved a row elsewhere. */
+    private List<Long> unflagged(List<Long> ids) throws SQLException {
+        List<Long> found = new ArrayList<>();
+        Array array = connection.createArrayOf("bigint", ids.toArray());
+        unflagged.setArray(1, array);
+        try (ResultSet rows = unflagged.executeQuery()) {
+            while (rows.next()) {
+                found.add(rows.getLong(1));
+            }
+        }
+        array.free();
+        return found;
+    }
+
+    /** Whether a statement took too long, and fewer rows may not. */
+    static boolean isTimeout(SQLException e) {
+        return QUERY_CANCELED.equals(e.getSQLState()) || e.getCause() instanceof SocketTimeoutException;
     }
 
     /** Notes which rows cannot be sent, and why: they are not selected again. */

@@ -1,5 +1,7 @@
 package io.github.eventdedup.relay;
 
+import io.github.eventdedup.event.EventReader;
+import io.github.eventdedup.event.InvalidEventException;
 import io.github.eventdedup.event.StreamDefinition;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
@@ -32,21 +34,26 @@ final class Relay implements AutoCloseable {
     private static final Duration FIRST_BACKOFF = Duration.ofMillis(200);
     private static final Duration LAST_BACKOFF = Duration.ofSeconds(5);
     private static final Duration REPORT_EVERY = Duration.ofSeconds(10);
+    private static final int MAX_LOGGED_ROWS = 10;
 
     private final RelaySettings settings;
     private final StreamDefinition stream;
-    private final OutboxColumns columns;
-    private final EventEncoder encoder;
+    private final EventReader reader;
     private final Stop stop;
     private final PrintStream output;
 
-    /** Both are opened again after a failure; null in between. */
+    /** All are made again after a failure; null in between. */
     private OutboxTable table;
+
+    private EventEncoder encoder;
 
     private TopicWriter writer;
 
     /** Rows that Kafka has refused, to be set aside by the batch that comes next. */
     private final Map<Long, String> refused = new LinkedHashMap<>();
+
+    /** How many rows a batch has: fewer where Postgres took too long for more. */
+    private int batchRows = OutboxTable.BATCH_ROWS;
 
     private String trouble;
     private Duration backoff = FIRST_BACKOFF;
@@ -70,31 +77,43 @@ final class Relay implements AutoCloseable {
     Relay(
             RelaySettings settings,
             StreamDefinition stream,
-            OutboxColumns columns,
             Connection connection,
             TopicWriter writer,
             Stop stop,
             PrintStream output)
-            throws NeighbourException {
+            throws NeighbourException, StartupException {
         this.settings = settings;
         this.stream = stream;
-        this.columns = columns;
         this.writer = writer;
         this.stop = stop;
         this.output = output;
-        encoder = new EventEncoder(stream, columns);
+        reader = new EventReader(stream);
         open(connection);
     }
 
-    private void open(Connection connection) throws NeighbourException {
+    /** Also looks at the table: it may have been altered, or another database restored, since the last time. */
+    private void open(Connection connection) throws NeighbourException, StartupException {
         try {
+            OutboxColumns columns = OutboxPreflight.check(connection, stream, settings.postgresUser());
+            encoder = new EventEncoder(stream, columns);
             table = new OutboxTable(connection, stream.outbox(), columns);
             if (!settings.once()) {
                 table.listen();
             }
         } catch (SQLException e) {
-            closeTable();
+            close(connection);
             throw new NeighbourException("Postgres: " + e.getMessage());
+        } catch (StartupException e) {
+            close(connection);
+            throw e;
+        }
+    }
+
+    private static void close(Connection connection) {
+        try {
+            connection.close();
+        } catch (SQLException e) {
+            // There is nothing left that could fail to be let go.
         }
     }
 
@@ -121,7 +140,6 @@ final class Relay implements AutoCloseable {
     void follow() {
         while (!stop.isRequested()) {
             try {
-                reopen();
                 Outcome outcome = sendBatch();
                 recovered();
                 switch (outcome) {
@@ -151,14 +169,17 @@ final class Relay implements AutoCloseable {
             writer = TopicWriter.connect(settings.kafkaBootstrapServers(), stream.stream());
         }
         if (table == null) {
-            open(OutboxTable.connect(settings));
+            Connection connection = OutboxTable.connect(settings);
+            try {
+                open(connection);
+            } catch (StartupException e) {
+                throw new NeighbourException(e.getMessage());
+            }
         }
     }
 
     private Outcome sendBatch() throws NeighbourException {
-        if (writer == null) {
-            reopen();
-        }
+        reopen();
         try {
             // Before the transaction begins: with Kafka away, none is left open.
             int partitions = writer.partitions();
@@ -168,34 +189,33 @@ final class Relay implements AutoCloseable {
                 return Outcome.LOCKED;
             }
             standBy(false);
-            List<OutboxTable.Row> rows = table.select(writer.maxEventBytes());
-            List<Long> sent = new ArrayList<>(rows.size());
+            List<OutboxTable.Row> rows = table.select(maxEventBytes(), batchRows);
             Map<Long, String> unsendable = new LinkedHashMap<>();
+            List<Message> messages = messages(rows, partitions, unsendable);
+            messages = flag(messages, unsendable);
             ByteArrayOutputStream lines = new ByteArrayOutputStream();
-            for (OutboxTable.Row row : rows) {
-                try {
-                    byte[] event = send(row, partitions);
-                    sent.add(row.id());
-                    if (settings.once()) {
-                        writeLine(event, lines);
-                    }
-                } catch (UnsendableRowException e) {
-                    unsendable.put(row.id(), e.getMessage());
+            for (Message message : messages) {
+                writer.send(message.id(), message.partition(), message.key(), message.event());
+                if (settings.once()) {
+                    writeLine(message.event(), lines);
                 }
             }
             writer.awaitAcknowledgements(stop);
-            table.flag(sent);
             table.setAside(unsendable);
             table.commit();
             refused.keySet().removeAll(unsendable.keySet());
-            unsendable.forEach((id, reason) -> LOG.warn(
-                    "Set aside: row {} of {} cannot be sent: {}",
-                    id,
-                    stream.outbox().table(),
-                    reason));
+            report(unsendable);
             output.writeBytes(lines.toByteArray());
-            unreported += sent.size();
-            return table.moveOn(rows) ? Outcome.MORE : Outcome.DONE;
+            unreported += messages.size();
+            boolean more = table.moveOn(rows, batchRows);
+            batchRows = Math.min(OutboxTable.BATCH_ROWS, batchRows + batchRows / 8 + 1);
+            return more ? Outcome.MORE : Outcome.DONE;
+        } catch (UnflaggableException e) {
+            // Nothing was sent.
+            rollback();
+            throw new NeighbourException("Postgres: rows of '" + stream.outbox().table() + "' cannot be flagged as"
+                    + " sent, so none is sent: correct what keeps column '"
+                    + stream.outbox().sent() + "' from being set to TRUE (" + e.getMessage() + ")");
         } catch (NeighbourException e) {
             refused.putAll(writer.refused());
             boolean again = !writer.refused().isEmpty();
@@ -210,27 +230,86 @@ final class Relay implements AutoCloseable {
             // What is under way to Kafka must not be followed by anything: it will be sent again in front of it.
             abandonWriter();
             closeTable();
+            if (OutboxTable.isTimeout(e) && batchRows > 1) {
+                LOG.info("Postgres took too long for {} rows at once; trying half as many", batchRows);
+                batchRows /= 2;
+                return Outcome.MORE;
+            }
             throw new NeighbourException("Postgres: " + e.getMessage());
         }
     }
 
-    private byte[] send(OutboxTable.Row row, int partitions) throws UnsendableRowException, NeighbourException {
+    /** A row on its way. */
+    private record Message(long id, Integer partition, byte[] key, byte[] event) {}
+
+    /** The events of the rows, but for those that cannot become one. */
+    private List<Message> messages(List<OutboxTable.Row> rows, int partitions, Map<Long, String> unsendable) {
+        List<Message> messages = new ArrayList<>(rows.size());
+        for (OutboxTable.Row row : rows) {
+            try {
+                messages.add(message(row, partitions));
+            } catch (UnsendableRowException e) {
+                unsendable.put(row.id(), e.getMessage());
+            }
+        }
+        return messages;
+    }
+
+    private Message message(OutboxTable.Row row, int partitions) throws UnsendableRowException {
         String refusal = refused.get(row.id());
         if (refusal != null) {
             throw new UnsendableRowException(refusal);
         }
         checkLength(row.bytes());
-        byte[] key = encoder.fingerprint(row.texts()).bytes();
         byte[] event = encoder.json(row.texts());
         checkLength(event.length);
-        writer.send(row.id(), encoder.partition(row.texts(), partitions), key, event);
-        return event;
+        try {
+            byte[] key = reader.read(event).fingerprint().bytes();
+            return new Message(row.id(), encoder.partition(row.texts(), partitions), key, event);
+        } catch (InvalidEventException e) {
+            throw new UnsendableRowException("the event would be a dead letter: it " + e.getMessage());
+        }
     }
 
     private void checkLength(long bytes) throws UnsendableRowException {
-        if (bytes > writer.maxEventBytes()) {
-            throw new UnsendableRowException("the event is larger than the topic takes, max.message.bytes: at least "
-                    + bytes + " bytes, at most " + writer.maxEventBytes() + " are taken");
+        if (bytes > maxEventBytes()) {
+            throw new UnsendableRowException("the event is too large: at least " + bytes + " bytes, at most "
+                    + maxEventBytes() + " are taken"
+                    + (maxEventBytes() < EventReader.MAX_EVENT_BYTES ? " by the topic, max.message.bytes" : ""));
+        }
+    }
+
+    /** What both the topic and the job take. */
+    private int maxEventBytes() {
+        return Math.min(writer.maxEventBytes(), EventReader.MAX_EVENT_BYTES);
+    }
+
+    /** Flags the rows of these messages, and gives the messages whose rows could be flagged. */
+    private List<Message> flag(List<Message> messages, Map<Long, String> unsendable)
+            throws SQLException, UnflaggableException {
+        Map<Long, String> failures =
+                table.flag(messages.stream().map(Message::id).toList());
+        unsendable.putAll(failures);
+        return failures.isEmpty()
+                ? messages
+                : messages.stream()
+                        .filter(message -> !failures.containsKey(message.id()))
+                        .toList();
+    }
+
+    private void report(Map<Long, String> unsendable) {
+        unsendable.entrySet().stream()
+                .limit(MAX_LOGGED_ROWS)
+                .forEach(row -> LOG.warn(
+                        "Set aside: row {} of {} cannot be sent: {}",
+                        row.getKey(),
+                        stream.outbox().table(),
+                        row.getValue()));
+        if (unsendable.size() > MAX_LOGGED_ROWS) {
+            LOG.warn(
+                    "Set aside: {} more rows of {}; outbox_set_aside has the reasons",
+                    unsendable.size() - MAX_LOGGED_ROWS,
+                    stream.outbox().table());
         }
     }
 

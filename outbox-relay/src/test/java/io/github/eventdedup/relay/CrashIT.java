@@ -94,25 +94,9 @@ class CrashIT {
         finish(ROWS + 1);
     }
 
+    /** Nothing is sent before all of it can be flagged, what is deferred to the commit included. */
     @Test
-    void killedBetweenKafkaAndTheFlag() throws Exception {
-        outbox.execute("CREATE FUNCTION " + outbox.table + "_wait() RETURNS trigger LANGUAGE plpgsql AS"
-                + " 'BEGIN PERFORM pg_advisory_xact_lock_shared(7, 7); RETURN NEW; END';"
-                + " CREATE TRIGGER wait BEFORE UPDATE ON " + outbox.table + " FOR EACH ROW EXECUTE FUNCTION "
-                + outbox.table + "_wait()");
-        gate("SELECT pg_advisory_lock(7, 7)");
-        outbox.insert(ROWS, USERS);
-        RelayProcess relay = outbox.relay();
-        awaitHeld();
-        assertThat(outbox.topicSize()).isEqualTo(ROWS);
-        assertThat(outbox.unsent()).isEqualTo(ROWS);
-        relay.kill();
-        gate("SELECT pg_advisory_unlock_all()");
-        assertThat(finish(ROWS)).isEqualTo(ROWS);
-    }
-
-    @Test
-    void killedBetweenTheFlagAndTheCommit() throws Exception {
+    void killedBetweenTheFlagAndKafka() throws Exception {
         outbox.execute("CREATE FUNCTION " + outbox.table + "_wait() RETURNS trigger LANGUAGE plpgsql AS"
                 + " 'BEGIN PERFORM pg_advisory_xact_lock_shared(7, 7); RETURN NULL; END';"
                 + " CREATE CONSTRAINT TRIGGER wait AFTER UPDATE ON " + outbox.table + " DEFERRABLE INITIALLY DEFERRED"
@@ -121,11 +105,35 @@ class CrashIT {
         outbox.insert(ROWS, USERS);
         RelayProcess relay = outbox.relay("--once");
         awaitHeld();
+        assertThat(outbox.topicSize()).isZero();
         assertThat(outbox.unsent()).isEqualTo(ROWS);
         relay.kill();
         // Not said, for it was not yet flagged.
         assertThat(relay.out()).isEmptyFile();
         gate("SELECT pg_advisory_unlock_all()");
+        assertThat(finish(ROWS)).isZero();
+    }
+
+    @Test
+    void killedBetweenKafkaAndTheCommit() throws Exception {
+        outbox.insert(ROWS, USERS);
+        // The commit waits for a standby that there is not.
+        gate("ALTER SYSTEM SET synchronous_standby_names = 'nowhere'");
+        gate("SELECT pg_reload_conf()");
+        try {
+            RelayProcess relay = outbox.relay("--once");
+            await().atMost(Duration.ofSeconds(60))
+                    .until(() ->
+                            outbox.number("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") == 1);
+            assertThat(outbox.topicSize()).isEqualTo(ROWS);
+            assertThat(outbox.unsent()).isEqualTo(ROWS);
+            relay.kill();
+            assertThat(relay.out()).isEmptyFile();
+        } finally {
+            gate("ALTER SYSTEM RESET synchronous_standby_names");
+            gate("SELECT pg_reload_conf()");
+        }
+        // What Postgres was told to commit, it commits.
         assertThat(finish(ROWS)).isZero();
     }
 
