@@ -7,24 +7,16 @@ CREATE TABLE IF NOT EXISTS user_logins (
     sent_to_kafka  boolean    DEFAULT FALSE
 );
 
-CREATE OR REPLACE FUNCTION notify_user_logins() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM pg_notify('user_logins', '');
-    RETURN NULL;
-END $$;
-
--- Only what is missing: to ask for it would already lock out the application, behind whoever uses the table for long. On a large
--- table of yours, make the index before: CREATE INDEX CONCURRENTLY.
+-- What is unsent is found at once, however many rows are sent. Only where it is missing: to ask for it would already lock out
+-- the application, behind whatever uses the table for long. On a large table of yours, make the index before: CREATE INDEX
+-- CONCURRENTLY.
+--
+-- No trigger tells the relay of new rows: it looks five times a second. NOTIFY would cost the application most of its commits
+-- (docs/limits.md, "Outbox tables").
 DO $$
 BEGIN
-    -- What is unsent is found at once, however many rows are sent.
     IF to_regclass('user_logins_unsent') IS NULL THEN
         CREATE INDEX user_logins_unsent ON user_logins (id) WHERE sent_to_kafka IS NOT TRUE;
-    END IF;
-    -- Wakes the relay at once. Without it rows wait for its next poll.
-    IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = 'user_logins'::regclass AND tgname = 'user_logins_inserted') THEN
-        CREATE TRIGGER user_logins_inserted AFTER INSERT ON user_logins
-            FOR EACH STATEMENT EXECUTE FUNCTION notify_user_logins();
     END IF;
 END $$;
 

@@ -12,9 +12,11 @@ import java.util.List;
  * @param sent the boolean column that is true once Kafka has the row; false and NULL are unsent
  * @param partitionBy the column whose rows of equal value go to one partition of the topic, in the order of their ids; null
  *     where the fingerprint decides alone, and no order is kept
+ * @param sendRestartedIds whether rows are sent although their ids start again, and the job may drop them as duplicates
  * @param fields the fields of the JSON object, in the order they are written
  */
-public record Outbox(String table, String id, String sent, String partitionBy, List<Field> fields)
+public record Outbox(
+        String table, String id, String sent, String partitionBy, boolean sendRestartedIds, List<Field> fields)
         implements Serializable {
 
     /** Takes an unmodifiable copy of the fields. */

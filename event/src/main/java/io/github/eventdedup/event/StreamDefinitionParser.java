@@ -86,7 +86,7 @@ final class StreamDefinitionParser {
     }
 
     private Outbox outbox(JsonNode node, List<String> fingerprint) {
-        if (!isMapping("outbox", node, Set.of("table", "id", "sent", "partition-by", "fields"))) {
+        if (!isMapping("outbox", node, Set.of("table", "id", "sent", "partition-by", "restarted-ids", "fields"))) {
             return null;
         }
         String table = name("outbox.table", node.get("table"), TABLE, LOWER_CASE);
@@ -95,6 +95,10 @@ final class StreamDefinitionParser {
         String partitionBy = node.has("partition-by")
                 ? name("outbox.partition-by", node.get("partition-by"), IDENTIFIER, LOWER_CASE)
                 : null;
+        String restartedIds = node.path("restarted-ids").asText("refuse");
+        if (!restartedIds.equals("refuse") && !restartedIds.equals("send")) {
+            errors.add("outbox.restarted-ids: '" + restartedIds + "' is not one of refuse, send");
+        }
         List<Outbox.Field> fields = new ArrayList<>();
         JsonNode mapping = node.get("fields");
         if (mapping == null || !mapping.isObject()) {
@@ -110,7 +114,7 @@ final class StreamDefinitionParser {
                 }
             }
         }
-        return errors.isEmpty() ? new Outbox(table, id, sent, partitionBy, fields) : null;
+        return errors.isEmpty() ? new Outbox(table, id, sent, partitionBy, restartedIds.equals("send"), fields) : null;
     }
 
     private Table sink(JsonNode node) {

@@ -66,6 +66,7 @@ class StreamDefinitionTest {
                                 "id",
                                 "sent_to_kafka",
                                 "username",
+                                false,
                                 List.of(
                                         new Outbox.Field("id", "id"),
                                         new Outbox.Field("user", "username"),
@@ -115,15 +116,16 @@ class StreamDefinitionTest {
     void refusesWhatIsNoOutbox() {
         refused(
                 MINIMAL + "outbox: user_logins",
-                "outbox: must be a mapping with the keys fields, id, partition-by, sent, table");
+                "outbox: must be a mapping with the keys fields, id, partition-by, restarted-ids, sent, table");
         refused(
                 MINIMAL
-                        + "outbox: { table: 'a b', id: Id, sent: 5, partition-by: [u], fields: { x: 'y z' }, every: 1s }",
-                "outbox.every: unknown key; known here: fields, id, partition-by, sent, table",
+                        + "outbox: { table: 'a b', id: Id, sent: 5, partition-by: [u], restarted-ids: maybe, fields: { x: 'y z' }, every: 1s }",
+                "outbox.every: unknown key; known here: fields, id, partition-by, restarted-ids, sent, table",
                 "outbox.table: 'a b' is not a name of lower-case letters, digits and '_'",
                 "outbox.id: 'Id' is not a name of lower-case letters, digits and '_'",
                 "outbox.sent: '5' is not a name of lower-case letters, digits and '_'",
                 "outbox.partition-by: '' is not a name of lower-case letters, digits and '_'",
+                "outbox.restarted-ids: 'maybe' is not one of refuse, send",
                 "outbox.fields.x: 'y z' is not a name of lower-case letters, digits and '_'",
                 "outbox.fields: lacks the field 'id', which is part of the fingerprint");
         refused(

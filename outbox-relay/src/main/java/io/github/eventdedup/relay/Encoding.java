@@ -154,6 +154,11 @@ enum Encoding {
         };
     }
 
+    /** Whether the values are points in time. */
+    boolean isTime() {
+        return this == TIMESTAMP || this == TIMESTAMP_TEXT || this == DATE;
+    }
+
     /** The seconds since 1970 that {@link #select} gave. */
     private static BigDecimal seconds(byte[] text) throws UnsendableRowException {
         if (!isDigit(text[text.length - 1])) {

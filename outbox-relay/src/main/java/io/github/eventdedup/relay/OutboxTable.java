@@ -64,12 +64,14 @@ final class OutboxTable implements AutoCloseable {
 
     private final Connection connection;
     private final String name;
+    private final String idColumn;
     private final OutboxColumns columns;
     private final PreparedStatement lock;
     private final PreparedStatement select;
     private final PreparedStatement flag;
     private final PreparedStatement unflagged;
     private final PreparedStatement setAside;
+    private final PreparedStatement ids;
 
     /** Only rows with higher ids are selected. */
     private long after = START;
@@ -89,6 +91,7 @@ final class OutboxTable implements AutoCloseable {
         this.connection = connection;
         this.columns = columns;
         name = outbox.table();
+        idColumn = outbox.id();
         try {
             connection.setAutoCommit(false);
             // A batch must see what the one before it, of another relay, has committed.
@@ -101,6 +104,7 @@ final class OutboxTable implements AutoCloseable {
                     + " WHERE " + quoted(outbox.id()) + " = ANY (?) AND " + quoted(outbox.sent()) + " IS NOT TRUE");
             setAside = connection.prepareStatement("INSERT INTO outbox_set_aside (table_name, row_id, reason)"
                     + " VALUES (?, ?, ?) ON CONFLICT DO NOTHING");
+            ids = connection.prepareStatement(idsSql(outbox));
         } catch (SQLException | RuntimeException e) {
             connection.close();
             throw e;
@@ -242,6 +246,41 @@ final class OutboxTable implements AutoCloseable {
             passBeganNanos = System.nanoTime();
         }
         return more;
+    }
+
+    /**
+     * How far the ids of the table have come.
+     *
+     * @param highest the highest id, or that of the sequence which gives them out
+     * @param hasSequence whether there is such a sequence that can be read; without one, highest may be lower than it was,
+     *     because rows were deleted
+     */
+    record Ids(long highest, boolean hasSequence) {}
+
+    Ids ids() throws SQLException {
+        ids.setString(1, quotedTable(name));
+        ids.setString(2, idColumn);
+        try (ResultSet row = ids.executeQuery()) {
+            row.next();
+            long highest = row.getLong(1);
+            long sequence = row.getLong(2);
+            return row.wasNull() ? new Ids(highest, false) : new Ids(Math.max(highest, sequence), true);
+        }
+    }
+
+    /** The sequence is that of an identity or serial column, or another that the column's default takes its values from. */
+    private static String idsSql(Outbox outbox) {
+        String column =
+                "(SELECT attrelid, attnum FROM pg_attribute WHERE attrelid = ?::regclass AND attname = ?) AS id";
+        return "SELECT (SELECT coalesce(max(" + quoted(outbox.id()) + "), " + START + ") FROM "
+                + quotedTable(outbox.table()) + "), max(coalesce(pg_sequence_last_value(seqrelid), " + START + "))"
+                + " FROM " + column
+                + ", pg_sequence WHERE seqincrement > 0 AND has_sequence_privilege(seqrelid, 'SELECT')"
+                + " AND (EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = seqrelid"
+                + " AND refclassid = 'pg_class'::regclass AND refobjid = attrelid AND refobjsubid = attnum)"
+                + " OR EXISTS (SELECT FROM pg_attrdef JOIN pg_depend ON classid = 'pg_attrdef'::regclass"
+                + " AND objid = pg_attrdef.oid WHERE adrelid = attrelid AND adnum = attnum"
+                + " AND refclassid = 'pg_class'::regclass AND refobjid = seqrelid))";
     }
 
     /**

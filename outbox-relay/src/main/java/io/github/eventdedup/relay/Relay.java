@@ -13,6 +13,9 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalLong;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.errors.AuthorizationException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -27,10 +30,9 @@ final class Relay implements AutoCloseable {
 
     private static final Logger LOG = LoggerFactory.getLogger(Relay.class);
 
-    /** Also where no trigger tells of new rows, or a row that somebody had locked was let go. */
-    private static final Duration POLL = Duration.ofSeconds(1);
+    /** How often to look for new rows where no trigger tells of them, and for the turn of this relay. */
+    private static final Duration POLL = Duration.ofMillis(200);
 
-    private static final Duration LOCK_POLL = Duration.ofMillis(200);
     private static final Duration FIRST_BACKOFF = Duration.ofMillis(200);
     private static final Duration LAST_BACKOFF = Duration.ofSeconds(5);
     private static final Duration REPORT_EVERY = Duration.ofSeconds(10);
@@ -46,6 +48,14 @@ final class Relay implements AutoCloseable {
     private OutboxTable table;
 
     private EventEncoder encoder;
+
+    private SentRows sentRows;
+
+    /** Whether nobody else can have sent rows since the topic was read. */
+    private boolean topicRead;
+
+    /** Whether it was said that ids start again, and the rows are sent all the same. */
+    private boolean restartSaid;
 
     private TopicWriter writer;
 
@@ -96,6 +106,10 @@ final class Relay implements AutoCloseable {
         try {
             OutboxColumns columns = OutboxPreflight.check(connection, stream, settings.postgresUser());
             encoder = new EventEncoder(stream, columns);
+            if (sentRows == null) {
+                sentRows = new SentRows(stream, columns);
+            }
+            topicRead = false;
             table = new OutboxTable(connection, stream.outbox(), columns);
             if (!settings.once()) {
                 table.listen();
@@ -126,7 +140,7 @@ final class Relay implements AutoCloseable {
     boolean once() throws NeighbourException {
         while (!stop.isRequested()) {
             switch (sendBatch()) {
-                case LOCKED -> stop.await(LOCK_POLL);
+                case LOCKED -> stop.await(POLL);
                 case MORE -> {}
                 case DONE -> {
                     return true;
@@ -143,7 +157,7 @@ final class Relay implements AutoCloseable {
                 Outcome outcome = sendBatch();
                 recovered();
                 switch (outcome) {
-                    case LOCKED -> stop.await(LOCK_POLL);
+                    case LOCKED -> stop.await(POLL);
                     case MORE -> report();
                     case DONE -> {
                         report();
@@ -185,6 +199,7 @@ final class Relay implements AutoCloseable {
             int partitions = writer.partitions();
             if (!table.tryLock()) {
                 table.rollback();
+                topicRead = false;
                 standBy(true);
                 return Outcome.LOCKED;
             }
@@ -192,6 +207,7 @@ final class Relay implements AutoCloseable {
             List<OutboxTable.Row> rows = table.select(maxEventBytes(), batchRows);
             Map<Long, String> unsendable = new LinkedHashMap<>();
             List<Message> messages = messages(rows, partitions, unsendable);
+            checkIds(messages);
             messages = flag(messages, unsendable);
             ByteArrayOutputStream lines = new ByteArrayOutputStream();
             for (Message message : messages) {
@@ -205,6 +221,7 @@ final class Relay implements AutoCloseable {
             table.commit();
             refused.keySet().removeAll(unsendable.keySet());
             report(unsendable);
+            note(messages);
             output.writeBytes(lines.toByteArray());
             unreported += messages.size();
             boolean more = table.moveOn(rows, batchRows);
@@ -295,6 +312,78 @@ final class Relay implements AutoCloseable {
                 : messages.stream()
                         .filter(message -> !failures.containsKey(message.id()))
                         .toList();
+    }
+
+    /**
+     * Looks whether ids start again: rows with ids that the topic has already would be dropped as duplicates. An id below
+     * those that were sent does not tell, for it may have been committed late or its flag set back; but ids given out never
+     * sink, unless the sequence was restarted or the database restored.
+     */
+    private void checkIds(List<Message> messages) throws SQLException, NeighbourException {
+        if (!sentRows.idsMatter() || messages.isEmpty()) {
+            return;
+        }
+        if (!topicRead) {
+            readTopic();
+        }
+        OptionalLong highest = sentRows.highest();
+        if (highest.isEmpty() || messages.get(0).id() > highest.getAsLong()) {
+            return;
+        }
+        OutboxTable.Ids ids = table.ids();
+        if (ids.highest() >= highest.getAsLong()) {
+            restartSaid = false;
+            return;
+        }
+        String found = "the ids of '" + stream.outbox().table() + "' start again: within the window of the stream row "
+                + highest.getAsLong() + " was sent, and the table is not that far";
+        if (ids.hasSequence() && !stream.outbox().sendRestartedIds()) {
+            rollback();
+            throw new NeighbourException(
+                    found + "; the job would drop its rows as duplicates, so none is sent. Continue the"
+                            + " ids behind " + highest.getAsLong() + ", or make a time part of the fingerprint, or set"
+                            + " outbox.restarted-ids to send (docs/limits.md, 'Ids that start again')");
+        }
+        if (!restartSaid) {
+            LOG.warn(
+                    "Perhaps {}; the job drops rows whose ids were sent before as duplicates"
+                            + " (docs/limits.md, 'Ids that start again')",
+                    found);
+            restartSaid = true;
+        }
+    }
+
+    private void readTopic() throws NeighbourException {
+        try {
+            sentRows.readTopic(settings.kafkaBootstrapServers());
+        } catch (AuthorizationException e) {
+            LOG.warn(
+                    "Topic '{}' may not be read, so ids that start again are only recognised while this relay runs:"
+                            + " grant READ on it ({})",
+                    stream.stream(),
+                    e.getMessage());
+        } catch (KafkaException e) {
+            throw new NeighbourException("Kafka at " + settings.kafkaBootstrapServers()
+                    + " does not let the end of topic '" + stream.stream() + "' be read (" + e.getMessage() + ")");
+        }
+        topicRead = true;
+    }
+
+    /** Remembers what was sent, and says which rows were sent before as another event that looks the same to the job. */
+    private void note(List<Message> messages) {
+        List<Long> changed = messages.stream()
+                .filter(message -> sentRows.wasOther(message.id(), message.key(), message.event()))
+                .map(Message::id)
+                .toList();
+        if (!changed.isEmpty()) {
+            LOG.warn(
+                    "{} rows of {} were sent before with other values and the same fingerprint; the job drops them as"
+                            + " duplicates within the window: {}",
+                    changed.size(),
+                    stream.outbox().table(),
+                    changed.subList(0, Math.min(MAX_LOGGED_ROWS, changed.size())));
+        }
+        messages.forEach(message -> sentRows.note(message.id(), message.key(), message.event()));
     }
 
     private void report(Map<Long, String> unsendable) {
