@@ -19,10 +19,23 @@ import java.util.List;
  *     expire what it still needs
  * @param outbox the table that the relay takes events from, or null where they come from elsewhere alone
  * @param table where unique events are stored
+ * @param allowsShortRetention whether Kafka may delete records of the topic earlier than the window and the slack
  */
 public record StreamDefinition(
-        String stream, List<String> fingerprint, Duration window, Duration ttlSlack, Outbox outbox, Table table)
+        String stream,
+        List<String> fingerprint,
+        Duration window,
+        Duration ttlSlack,
+        Outbox outbox,
+        Table table,
+        boolean allowsShortRetention)
         implements Serializable {
+
+    /** One whose topic keeps records as long as the job's memory reaches. */
+    public StreamDefinition(
+            String stream, List<String> fingerprint, Duration window, Duration ttlSlack, Outbox outbox, Table table) {
+        this(stream, fingerprint, window, ttlSlack, outbox, table, false);
+    }
 
     /** Takes an unmodifiable copy of the fingerprint fields. */
     public StreamDefinition {

@@ -55,7 +55,10 @@ final class StreamDefinitionParser {
     }
 
     private StreamDefinition stream(JsonNode root) {
-        if (!isMapping("", root, Set.of("stream", "fingerprint", "window", "ttl-slack", "outbox", "sink"))) {
+        if (!isMapping(
+                "",
+                root,
+                Set.of("stream", "fingerprint", "window", "ttl-slack", "allow-short-retention", "outbox", "sink"))) {
             return null;
         }
         String stream = name("stream", root.get("stream"), STREAM, "lower-case letters, digits, '.', '_' and '-'");
@@ -64,7 +67,10 @@ final class StreamDefinitionParser {
         Duration ttlSlack = root.has("ttl-slack") ? duration("ttl-slack", root.get("ttl-slack")) : DEFAULT_TTL_SLACK;
         Outbox outbox = root.has("outbox") ? outbox(root.get("outbox"), fingerprint) : null;
         Table table = sink(root.get("sink"));
-        return errors.isEmpty() ? new StreamDefinition(stream, fingerprint, window, ttlSlack, outbox, table) : null;
+        boolean allowsShortRetention = flag("allow-short-retention", root.get("allow-short-retention"));
+        return errors.isEmpty()
+                ? new StreamDefinition(stream, fingerprint, window, ttlSlack, outbox, table, allowsShortRetention)
+                : null;
     }
 
     private List<String> fingerprint(JsonNode node) {
@@ -251,6 +257,13 @@ final class StreamDefinitionParser {
             return null;
         }
         return node.asText();
+    }
+
+    private boolean flag(String key, JsonNode node) {
+        if (node != null && !node.asText().equals("true") && !node.asText().equals("false")) {
+            errors.add(key + ": '" + node.asText() + "' is not one of true, false");
+        }
+        return node != null && node.asText().equals("true");
     }
 
     private Duration duration(String key, JsonNode node) {

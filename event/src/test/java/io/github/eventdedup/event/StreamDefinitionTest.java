@@ -146,6 +146,16 @@ class StreamDefinitionTest {
     }
 
     @Test
+    void shortRetentionIsAllowedInAsManyWords() throws Exception {
+        assertThat(read(MINIMAL).allowsShortRetention()).isFalse();
+        assertThat(read(MINIMAL + "allow-short-retention: true").allowsShortRetention())
+                .isTrue();
+        assertThat(read(MINIMAL + "allow-short-retention: false").allowsShortRetention())
+                .isFalse();
+        refused(MINIMAL + "allow-short-retention: 8d", "allow-short-retention: '8d' is not one of true, false");
+    }
+
+    @Test
     void readsEverythingThatCanBeSaid() throws Exception {
         StreamDefinition stream = read("""
                 stream: a.b-c_1
@@ -225,7 +235,7 @@ class StreamDefinitionTest {
                 .isExactlyInstanceOf(InvalidStreamDefinitionException.class)
                 .hasMessage("""
                         %s is not a valid stream definition:
-                          retries: unknown key; known here: fingerprint, outbox, sink, stream, ttl-slack, window
+                          retries: unknown key; known here: allow-short-retention, fingerprint, outbox, sink, stream, ttl-slack, window
                           stream: 'View Events' is not a name of lower-case letters, digits, '.', '_' and '-'
                           fingerprint: 'id' is listed twice
                           fingerprint: must be the name of a field, a string
@@ -316,7 +326,7 @@ class StreamDefinitionTest {
     @Test
     void refusesWhatIsNotOneMapping() {
         String notAMapping =
-                "the file: must be a mapping with the keys fingerprint, outbox, sink, stream, ttl-slack, window";
+                "the file: must be a mapping with the keys allow-short-retention, fingerprint, outbox, sink, stream, ttl-slack, window";
         for (String yaml : List.of("null", "text", "5", "[]", "- stream: s", "--- |\n  text")) {
             refused(yaml, notAMapping);
         }

@@ -28,7 +28,11 @@ final class CheckpointedCounter {
     }
 
     void increment() {
-        counter.inc();
+        add(1);
+    }
+
+    void add(long count) {
+        counter.inc(count);
     }
 
     /** Puts the count into the checkpoint being taken. */

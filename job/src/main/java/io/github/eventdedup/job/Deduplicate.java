@@ -36,8 +36,8 @@ final class Deduplicate extends KeyedProcessFunction<Fingerprint, IdentifiedEven
     private transient CheckpointedCounter unique;
     private transient CheckpointedCounter duplicate;
 
-    Deduplicate(StreamDefinition stream) {
-        identity = StateIdentity.of(stream);
+    Deduplicate(StreamDefinition stream, StateIdentity identity) {
+        this.identity = identity;
         window = new DeduplicationWindow(stream.window());
         timeToLive = timeToLive(stream.window().plus(stream.ttlSlack()));
     }

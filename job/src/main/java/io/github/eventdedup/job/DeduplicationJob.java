@@ -1,6 +1,7 @@
 package io.github.eventdedup.job;
 
 import io.github.eventdedup.event.InvalidStreamDefinitionException;
+import io.github.eventdedup.event.PostgresTable;
 import io.github.eventdedup.event.StreamDefinition;
 import java.util.List;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
@@ -17,7 +18,8 @@ import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
  *                   ↘ dead letters                        ↘ duplicates
  * </pre>
  *
- * Submitted with {@code --stream FILE}, and at most one of {@code --resume} and {@code --fresh} ({@link StartingPoint}).
+ * Submitted with {@code --stream FILE}, at most one of {@code --resume} and {@code --fresh}, and what {@link
+ * JobSettings.Consent} lists ({@link StartingPoint}).
  * Where Kafka and the databases are comes from the environment ({@link Neighbours}).
  */
 public final class DeduplicationJob {
@@ -37,12 +39,15 @@ public final class DeduplicationJob {
             StreamExecutionEnvironment environment = StreamExecutionEnvironment.getExecutionEnvironment();
             StartingPoint start =
                     StartingPoint.of(environment.getConfiguration(), StateIdentity.of(stream), settings.start());
-            environment.configure(start.configuration());
             if (!start.isRecovery()) {
                 // A job that is recovered has passed before; a neighbour that is away now is waited for.
+                start.requireNewest(
+                        environment.getConfiguration(), stream.table() instanceof PostgresTable, settings.consents());
                 Preflight.check(stream, settings.neighbours());
+                start = start.attachedTo(Attachment.of(stream, settings.neighbours()), settings.consents());
             }
-            build(environment, stream, settings.neighbours());
+            environment.configure(start.configuration());
+            build(environment, stream, start.identity(), settings.neighbours());
             environment.execute(stream.stream());
         } catch (InvalidSettingsException | InvalidStreamDefinitionException e) {
             // Flink wraps what is thrown here into a long stack trace; the reason comes before it.
@@ -54,14 +59,19 @@ public final class DeduplicationJob {
     }
 
     /** The job with its connectors. */
-    static void build(StreamExecutionEnvironment environment, StreamDefinition stream, Neighbours neighbours)
+    static void build(
+            StreamExecutionEnvironment environment,
+            StreamDefinition stream,
+            StateIdentity identity,
+            Neighbours neighbours)
             throws InvalidSettingsException, InterruptedException {
         String kafka = neighbours.kafkaBootstrapServers();
         Sink<DeadLetter> deadLetters = SideTopics.deadLetters(kafka, stream);
         topology(
                 environment,
                 stream,
-                RawTopic.source(kafka, stream),
+                identity,
+                RawTopic.source(kafka, stream, identity.topicId()),
                 Store.of(stream, neighbours, deadLetters),
                 SideTopics.duplicates(kafka, stream),
                 deadLetters);
@@ -71,6 +81,7 @@ public final class DeduplicationJob {
     static void topology(
             StreamExecutionEnvironment environment,
             StreamDefinition stream,
+            StateIdentity identity,
             Source<SourceRecord, ?, ?> rawTopic,
             Store store,
             Sink<IdentifiedEvent> duplicatesTopic,
@@ -78,14 +89,14 @@ public final class DeduplicationJob {
 
         SingleOutputStreamOperator<IdentifiedEvent> identified = environment
                 .fromSource(rawTopic, WatermarkStrategy.noWatermarks(), "read " + stream.stream())
-                .uid("read")
+                .uid(identity.sourceUid())
                 .process(new Identify(stream, store.format()), ImmutableType.IDENTIFIED_EVENT)
                 .uid("identify")
                 .name("identify");
 
         SingleOutputStreamOperator<IdentifiedEvent> unique = identified
                 .keyBy(IdentifiedEvent::fingerprint, ImmutableType.FINGERPRINT)
-                .process(new Deduplicate(stream), ImmutableType.IDENTIFIED_EVENT)
+                .process(new Deduplicate(stream, identity), ImmutableType.IDENTIFIED_EVENT)
                 .uid("deduplicate")
                 .name("deduplicate");
 

@@ -33,6 +33,7 @@ final class Identify extends ProcessFunction<SourceRecord, IdentifiedEvent> impl
     private transient EventReader reader;
     private transient CheckpointedCounter received;
     private transient CheckpointedCounter deadLettered;
+    private transient CheckpointedCounter retentionLost;
 
     /** @param format of the columns of the events that go on */
     Identify(StreamDefinition stream, RowFormat format) {
@@ -46,10 +47,15 @@ final class Identify extends ProcessFunction<SourceRecord, IdentifiedEvent> impl
         MetricGroup metrics = getRuntimeContext().getMetricGroup().addGroup("stream", stream.stream());
         received = new CheckpointedCounter("received", metrics, context);
         deadLettered = new CheckpointedCounter("deadLettered", metrics, context);
+        retentionLost = new CheckpointedCounter("retentionLost", metrics, context);
     }
 
     @Override
     public void processElement(SourceRecord record, Context context, Collector<IdentifiedEvent> out) {
+        if (record.deletedUnread() > 0) {
+            retentionLost.add(record.deletedUnread());
+            return;
+        }
         received.increment();
         IdentifiedEvent event;
         try {
@@ -88,5 +94,6 @@ final class Identify extends ProcessFunction<SourceRecord, IdentifiedEvent> impl
     public void snapshotState(FunctionSnapshotContext context) throws Exception {
         received.snapshot();
         deadLettered.snapshot();
+        retentionLost.snapshot();
     }
 }

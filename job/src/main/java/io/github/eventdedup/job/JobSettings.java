@@ -5,8 +5,10 @@ import io.github.eventdedup.event.StreamDefinition;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * What the job is told from outside: the stream on its command line, the neighbours in its environment. Flink's own
@@ -14,9 +16,10 @@ import java.util.Map;
  *
  * @param streamFile the stream definition
  * @param start what to do about the state of before
+ * @param consents what is agreed to that would otherwise be refused
  * @param neighbours the systems around it
  */
-record JobSettings(Path streamFile, Start start, Neighbours neighbours) {
+record JobSettings(Path streamFile, Start start, Set<Consent> consents, Neighbours neighbours) {
 
     /** What to do about the state of before, where no savepoint or checkpoint to restore is named. */
     enum Start {
@@ -26,6 +29,27 @@ record JobSettings(Path streamFile, Start start, Neighbours neighbours) {
         RESUME,
         /** Start without it. */
         FRESH
+    }
+
+    /** What an operator agrees to about the state that is restored. Without it the job refuses. */
+    enum Consent {
+        /** State that is not the newest of its stream, although rows will be stored twice. */
+        FROM_OLDER("--from-older"),
+        /** Offsets that are not those of the topic: its records are read from the beginning. */
+        NEW_TOPIC("--new-topic"),
+        /** Another table, which has all rows of the one before. */
+        NEW_TABLE("--new-table");
+
+        private final String argument;
+
+        Consent(String argument) {
+            this.argument = argument;
+        }
+
+        /** As it is given on the command line. */
+        String argument() {
+            return argument;
+        }
     }
 
     /**
@@ -46,15 +70,26 @@ record JobSettings(Path streamFile, Start start, Neighbours neighbours) {
             }
             start = Start.FRESH;
         }
+        Set<Consent> consents = EnumSet.noneOf(Consent.class);
+        for (Consent consent : Consent.values()) {
+            if (others.remove(consent.argument())) {
+                consents.add(consent);
+                if (start == Start.FRESH) {
+                    errors.add("arguments: --fresh starts without state, and " + consent.argument()
+                            + " is about the state that is restored: leave one out");
+                }
+            }
+        }
         if (others.size() != 2 || !others.get(0).equals("--stream")) {
-            errors.add("arguments: give --stream FILE, as in --stream streams/view-events.yaml, and at most --resume or"
-                    + " --fresh after it");
+            errors.add(
+                    "arguments: give --stream FILE, as in --stream streams/view-events.yaml, and after it at most one of"
+                            + " --resume and --fresh, and any of --from-older, --new-topic and --new-table");
         }
         Neighbours neighbours = Neighbours.of(environment, errors);
         if (!errors.isEmpty()) {
             throw new InvalidSettingsException(errors);
         }
-        return new JobSettings(Path.of(others.get(1)), start, neighbours);
+        return new JobSettings(Path.of(others.get(1)), start, consents, neighbours);
     }
 
     /**

@@ -94,6 +94,15 @@ final class Preflight {
             findings.add("topic '" + stream.stream() + "' has message.timestamp.type=" + type
                     + ": set it to LogAppendTime, or the window would run on the clocks of clients");
         }
+        checkKept(topics.get(stream.stream()));
+        for (String topic : List.of(stream.stream(), stream.deadLettersTopic())) {
+            String policy = value(topics.get(topic), TopicConfig.CLEANUP_POLICY_CONFIG);
+            if (policy.contains(TopicConfig.CLEANUP_POLICY_COMPACT)) {
+                findings.add(
+                        "topic '" + topic + "' has cleanup.policy=" + policy + ": set it to delete, since compaction"
+                                + " deletes records of the same key that nothing has read");
+            }
+        }
         long largest = maxBytes(topics, stream.stream());
         for (String topic : List.of(stream.duplicatesTopic(), stream.deadLettersTopic())) {
             if (maxBytes(topics, topic) < largest + DEAD_LETTER_OVERHEAD_BYTES) {
@@ -101,6 +110,32 @@ final class Preflight {
                         + " max.message.bytes to " + (largest + DEAD_LETTER_OVERHEAD_BYTES) + " or more, since '"
                         + stream.stream() + "' takes " + largest);
             }
+        }
+    }
+
+    /** Whether Kafka keeps what the job has not read yet, and all that its memory covers. */
+    private void checkKept(Config rawTopic) {
+        String topic = "topic '" + stream.stream() + "' has ";
+        if (Boolean.parseBoolean(value(rawTopic, TopicConfig.UNCLEAN_LEADER_ELECTION_ENABLE_CONFIG))) {
+            findings.add(
+                    topic + "unclean.leader.election.enable=true: set it to false, or acknowledged events may be lost");
+        }
+        if (stream.allowsShortRetention()) {
+            return;
+        }
+        long memory = stream.window().plus(stream.ttlSlack()).toMillis();
+        long retention = Long.parseLong(value(rawTopic, TopicConfig.RETENTION_MS_CONFIG));
+        if (retention >= 0 && retention < memory) {
+            findings.add(
+                    topic + "retention.ms=" + retention + ": set it to " + memory + " or more (window + ttl-slack), or"
+                            + " allow it in the stream definition with allow-short-retention: true; records that are deleted"
+                            + " before the job reads them are lost");
+        }
+        long bytes = Long.parseLong(value(rawTopic, TopicConfig.RETENTION_BYTES_CONFIG));
+        if (bytes >= 0) {
+            findings.add(
+                    topic + "retention.bytes=" + bytes + ": set it to -1, or allow it in the stream definition with"
+                            + " allow-short-retention: true; records that are deleted before the job reads them are lost");
         }
     }
 

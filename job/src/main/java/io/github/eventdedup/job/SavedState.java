@@ -5,27 +5,46 @@ import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
+import org.apache.flink.api.common.ExecutionConfig;
+import org.apache.flink.api.common.state.ListStateDescriptor;
+import org.apache.flink.api.common.typeutils.base.LongSerializer;
+import org.apache.flink.api.common.typeutils.base.array.BytePrimitiveArraySerializer;
 import org.apache.flink.configuration.CheckpointingOptions;
 import org.apache.flink.configuration.ReadableConfig;
+import org.apache.flink.connector.kafka.source.split.KafkaPartitionSplit;
+import org.apache.flink.connector.kafka.source.split.KafkaPartitionSplitSerializer;
+import org.apache.flink.core.fs.CloseableRegistry;
 import org.apache.flink.core.fs.FileStatus;
 import org.apache.flink.core.fs.FileSystem;
 import org.apache.flink.core.fs.Path;
+import org.apache.flink.core.io.SimpleVersionedSerialization;
 import org.apache.flink.runtime.checkpoint.Checkpoints;
 import org.apache.flink.runtime.checkpoint.MasterState;
+import org.apache.flink.runtime.checkpoint.OperatorState;
+import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
+import org.apache.flink.runtime.checkpoint.metadata.CheckpointMetadata;
+import org.apache.flink.runtime.state.DefaultOperatorStateBackend;
+import org.apache.flink.runtime.state.DefaultOperatorStateBackendBuilder;
+import org.apache.flink.runtime.state.StreamStateHandle;
 import org.apache.flink.runtime.state.filesystem.AbstractFsCheckpointStorageAccess;
+import org.apache.flink.runtime.state.filesystem.FileStateHandle;
 
 /**
  * A completed checkpoint or savepoint on disk or in object storage.
  *
  * @param path what {@code flink run -s} takes
- * @param written when it was completed
+ * @param written when it was taken; where an earlier version took it, when it was completed
  * @param identity whose it is
+ * @param metadata all else, as Flink reads it
  */
-record SavedState(String path, Instant written, StateIdentity identity) {
+record SavedState(String path, Instant written, StateIdentity identity, CheckpointMetadata metadata) {
 
     /** {@code <job>/chk-<n>} below the checkpoints; savepoints may be in folders of somebody's own. */
     private static final int DEPTH = 3;
@@ -35,9 +54,13 @@ record SavedState(String path, Instant written, StateIdentity identity) {
             AbstractFsCheckpointStorageAccess.CHECKPOINT_SHARED_STATE_DIR,
             AbstractFsCheckpointStorageAccess.CHECKPOINT_TASK_OWNED_STATE_DIR);
 
+    /** Flink's own name and format of a source's splits. */
+    private static final ListStateDescriptor<byte[]> SPLITS =
+            new ListStateDescriptor<>("SourceReaderState", BytePrimitiveArraySerializer.INSTANCE);
+
     /**
      * The newest of a stream, in the directories for checkpoints and savepoints that Flink is configured with. Newest is by
-     * the time of the file that Flink writes last, since numbers start again with every job.
+     * the time in it, since numbers start again with every job, and a copy of a file is newer than what it holds.
      *
      * @throws IOException where one that may be it cannot be read; the message names it
      */
@@ -57,24 +80,28 @@ record SavedState(String path, Instant written, StateIdentity identity) {
             collect(directory.getFileSystem(), directory, DEPTH, found);
         }
         found.sort(Comparator.comparingLong(FileStatus::getModificationTime).reversed());
+        SavedState newest = null;
         for (FileStatus file : found) {
-            String path = file.getPath().getParent().toString();
-            Optional<StateIdentity> identity;
-            try {
-                identity = identity(path);
-            } catch (IOException e) {
-                if (!file.getPath().getFileSystem().exists(file.getPath())) {
-                    // A running job has deleted it since.
-                    continue;
-                }
-                throw new IOException("cannot read the state in " + path + " (" + e + ")", e);
+            if (newest != null && file.getModificationTime() < newest.written.toEpochMilli()) {
+                // What it holds is older still.
+                break;
             }
-            if (identity.isPresent() && identity.get().stream().equals(stream)) {
-                return Optional.of(
-                        new SavedState(path, Instant.ofEpochMilli(file.getModificationTime()), identity.get()));
+            String path = file.getPath().getParent().toString();
+            try {
+                Optional<SavedState> state = read(path);
+                if (state.isPresent()
+                        && state.get().identity.stream().equals(stream)
+                        && (newest == null || state.get().written.isAfter(newest.written))) {
+                    newest = state.get();
+                }
+            } catch (IOException e) {
+                if (file.getPath().getFileSystem().exists(file.getPath())) {
+                    throw new IOException("cannot read the state in " + path + " (" + e + ")", e);
+                }
+                // A running job has deleted it since.
             }
         }
-        return Optional.empty();
+        return Optional.ofNullable(newest);
     }
 
     private static void collect(FileSystem files, Path directory, int depth, List<FileStatus> found)
@@ -111,20 +138,29 @@ record SavedState(String path, Instant written, StateIdentity identity) {
     }
 
     /**
-     * Whose a checkpoint or savepoint is.
+     * Reads a checkpoint or savepoint.
      *
      * @param path as {@code flink run -s} takes it
      * @return empty where it is not of this kind of job
      * @throws IOException where it cannot be read
      */
-    static Optional<StateIdentity> identity(String path) throws IOException {
-        var metadataFile =
+    static Optional<SavedState> read(String path) throws IOException {
+        StreamStateHandle file =
                 AbstractFsCheckpointStorageAccess.resolveCheckpointPointer(path).getMetadataHandle();
-        try (DataInputStream in = new DataInputStream(metadataFile.openInputStream())) {
-            var metadata = Checkpoints.loadCheckpointMetadata(in, SavedState.class.getClassLoader(), path);
+        Path metadata = ((FileStateHandle) file).getFilePath();
+        return read(path, file, metadata.getFileSystem().getFileStatus(metadata).getModificationTime());
+    }
+
+    private static Optional<SavedState> read(String path, StreamStateHandle file, long completedMillis)
+            throws IOException {
+        try (DataInputStream in = new DataInputStream(file.openInputStream())) {
+            CheckpointMetadata metadata =
+                    Checkpoints.loadCheckpointMetadata(in, SavedState.class.getClassLoader(), path);
             for (MasterState state : metadata.getMasterStates()) {
                 if (state.name().equals(StateIdentity.Hook.ID)) {
-                    return Optional.of(new StateIdentity.Serializer().deserialize(state.version(), state.bytes()));
+                    StateIdentity identity = new StateIdentity.Serializer().deserialize(state.version(), state.bytes());
+                    long written = identity.takenAt() == 0 ? completedMillis : identity.takenAt();
+                    return Optional.of(new SavedState(path, Instant.ofEpochMilli(written), identity, metadata));
                 }
             }
             return Optional.empty();
@@ -132,5 +168,66 @@ record SavedState(String path, Instant written, StateIdentity identity) {
             // What Flink's readers make of bytes that are no metadata.
             throw new IOException(e.getMessage(), e);
         }
+    }
+
+    /** Whether the job was stopped with it: then every row that it decided was stored before the job ended. */
+    boolean isOfStop() {
+        var properties = metadata.getCheckpointProperties();
+        return properties != null && properties.isSynchronous();
+    }
+
+    /**
+     * How far the job had read its topic.
+     *
+     * @return for each partition the offset that it reads next; none for those it had not begun
+     */
+    Map<Integer, Long> offsets() throws IOException {
+        KafkaPartitionSplitSerializer format = new KafkaPartitionSplitSerializer();
+        Map<Integer, Long> offsets = new TreeMap<>();
+        for (byte[] bytes : list(identity.sourceUid(), SPLITS)) {
+            KafkaPartitionSplit split = SimpleVersionedSerialization.readVersionAndDeSerialize(format, bytes);
+            if (split.getTopic().equals(identity.stream()) && split.getStartingOffset() >= 0) {
+                offsets.put(split.getPartition(), split.getStartingOffset());
+            }
+        }
+        return offsets;
+    }
+
+    /** How many events the job had found to be unique. */
+    long unique() throws IOException {
+        long sum = 0;
+        for (long count : list("deduplicate", new ListStateDescriptor<>("unique", LongSerializer.INSTANCE))) {
+            sum += count;
+        }
+        return sum;
+    }
+
+    /** A list in an operator's state, from all of its subtasks. */
+    private <T> Collection<T> list(String uid, ListStateDescriptor<T> descriptor) throws IOException {
+        List<T> all = new ArrayList<>();
+        for (OperatorState operator : metadata.getOperatorStates()) {
+            if (!operator.getOperatorUid().filter(uid::equals).isPresent()) {
+                continue;
+            }
+            for (OperatorSubtaskState subtask : operator.getStates()) {
+                try (CloseableRegistry streams = new CloseableRegistry()) {
+                    DefaultOperatorStateBackend backend = new DefaultOperatorStateBackendBuilder(
+                                    SavedState.class.getClassLoader(),
+                                    new ExecutionConfig(),
+                                    false,
+                                    subtask.getManagedOperatorState(),
+                                    streams)
+                            .build();
+                    try {
+                        backend.getListState(descriptor).get().forEach(all::add);
+                    } finally {
+                        backend.dispose();
+                    }
+                } catch (Exception e) {
+                    throw new IOException("cannot read the state of operator '" + uid + "' in " + path, e);
+                }
+            }
+        }
+        return all;
     }
 }

@@ -1,11 +1,15 @@
 package io.github.eventdedup.job;
 
+import io.github.eventdedup.job.JobSettings.Consent;
 import io.github.eventdedup.job.JobSettings.Start;
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.UUID;
 import java.util.concurrent.ExecutionException;
 import org.apache.flink.client.deployment.StandaloneClusterId;
 import org.apache.flink.client.deployment.application.executors.EmbeddedExecutor;
@@ -21,14 +25,22 @@ import org.apache.flink.configuration.StateRecoveryOptions;
 import org.apache.flink.core.execution.RecoveryClaimMode;
 import org.apache.flink.core.fs.Path;
 import org.apache.flink.runtime.client.JobStatusMessage;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
- * With what state a job starts. Starting empty is a decision, never an accident.
+ * With what state a job starts. Starting empty is a decision, never an accident; so is a start from older state, and one
+ * from state that belongs to another topic or table.
  *
  * @param configuration what to add to Flink's configuration of the submission
  * @param isRecovery whether Flink itself recovers a job that has run before
+ * @param identity what the job puts into its own checkpoints
+ * @param restored the state that the job continues from; empty where it starts without
  */
-record StartingPoint(Configuration configuration, boolean isRecovery) {
+record StartingPoint(
+        Configuration configuration, boolean isRecovery, StateIdentity identity, Optional<SavedState> restored) {
+
+    private static final Logger LOG = LoggerFactory.getLogger(StartingPoint.class);
 
     /**
      * Decides.
@@ -44,20 +56,29 @@ record StartingPoint(Configuration configuration, boolean isRecovery) {
             if (own.isPresent()) {
                 // What is named may be the start of long ago, or no path but an operator's word for high availability.
                 boolean obsolete = named.isEmpty() || isState(named.get());
-                return new StartingPoint(obsolete ? restoring(own.get().path()) : new Configuration(), true);
+                return new StartingPoint(
+                        obsolete ? restoring(own.get().path()) : new Configuration(),
+                        true,
+                        identity.continuing(own.get().identity()),
+                        own);
             }
             if (named.isPresent()) {
                 if (start == Start.FRESH) {
                     throw refused(
                             "--fresh starts without state, and " + named.get() + " is to be restored: leave one out");
                 }
-                require(identity, SavedState.identity(named.get()), named.get());
-                return new StartingPoint(new Configuration(), false);
+                Optional<SavedState> state = SavedState.read(named.get());
+                require(identity, state.map(SavedState::identity), named.get());
+                return new StartingPoint(
+                        new Configuration(),
+                        false,
+                        identity.continuing(state.orElseThrow().identity()),
+                        state);
             }
             Optional<SavedState> newest =
                     start == Start.FRESH ? Optional.empty() : SavedState.newest(flink, identity.stream());
             if (newest.isEmpty()) {
-                return new StartingPoint(new Configuration(), false);
+                return new StartingPoint(new Configuration(), false, identity, Optional.empty());
             }
             String path = newest.get().path();
             if (start == Start.ONLY_WITHOUT_STATE) {
@@ -67,12 +88,162 @@ record StartingPoint(Configuration configuration, boolean isRecovery) {
                         + " is of " + newest.get().written() + ": " + path);
             }
             require(identity, Optional.of(newest.get().identity()), path);
-            return new StartingPoint(restoring(path), false);
+            return new StartingPoint(
+                    restoring(path), false, identity.continuing(newest.get().identity()), newest);
         } catch (IOException e) {
             throw refused(named.map(path -> "cannot read the state at " + path + " (" + e
                             + "): give the path that `flink stop` or `flink savepoint` has printed")
                     .orElseGet(() -> e.getMessage() + ": move it away, or name the state to restore with -s PATH"));
         }
+    }
+
+    /**
+     * Checks that the state is the newest of its stream. What was stored after an older state was taken is decided again: a
+     * table that recognises its rows stays as it is, and any other gets them a second time.
+     *
+     * @param recognisesRows whether the stream's table does
+     * @throws InvalidSettingsException where rows would be stored twice, and that was not asked for
+     */
+    void requireNewest(ReadableConfig flink, boolean recognisesRows, Set<Consent> consents)
+            throws InvalidSettingsException {
+        if (restored.isEmpty()) {
+            return;
+        }
+        SavedState state = restored.get();
+        String what = "the state at " + state.path() + " is of " + state.written() + "; ";
+        String rows;
+        try {
+            Optional<SavedState> newest = SavedState.newest(flink, identity.stream());
+            if (newest.isEmpty() || !newest.get().written().isAfter(state.written())) {
+                return;
+            }
+            rows = storedBetween(state, newest.get());
+            what += "a newer one, of " + newest.get().written() + ", is at "
+                    + newest.get().path();
+        } catch (IOException e) {
+            rows = "What was stored since then";
+            what += "whether it is the newest of its stream is not known: " + e.getMessage();
+        }
+        if (rows.isEmpty()) {
+            return;
+        }
+        if (recognisesRows) {
+            warn(what + ". Events since then are decided again; rows that are in the table stay as they are.");
+            return;
+        }
+        what += ". " + rows + " would be stored a second time, for ClickHouse does not recognise rows";
+        if (!consents.contains(Consent.FROM_OLDER)) {
+            throw refused(
+                    what + ". Continue from the newest with --resume (at the end of the command); or delete what was"
+                            + " stored since then, and restore this one with " + Consent.FROM_OLDER.argument()
+                            + " (at the end of the command)");
+        }
+        warn(what + ". It is restored all the same, as " + Consent.FROM_OLDER.argument() + " says.");
+    }
+
+    /** What was stored after the older state was taken and before the newer one was; empty where nothing was read. */
+    private static String storedBetween(SavedState older, SavedState newer) throws IOException {
+        StateIdentity one = older.identity();
+        StateIdentity other = newer.identity();
+        if (!one.sourceUid().equals(other.sourceUid()) || !sameWhereKnown(one.stateId(), other.stateId())) {
+            return "The newer one is of a job that began anew: all that was stored since then";
+        }
+        Map<Integer, Long> offsets = older.offsets();
+        boolean same = newer.offsets().entrySet().stream()
+                .allMatch(next -> next.getValue() <= offsets.getOrDefault(next.getKey(), 0L));
+        return same ? "" : "Up to " + (newer.unique() - older.unique()) + " rows that were stored since then";
+    }
+
+    /**
+     * Compares what the state belongs to with what is there.
+     *
+     * @throws InvalidSettingsException where the topic or the table is another, and that was not agreed to
+     */
+    StartingPoint attachedTo(Attachment live, Set<Consent> consents) throws InvalidSettingsException {
+        StateIdentity attached = identity;
+        Configuration more = new Configuration(configuration);
+        if (restored.isPresent()) {
+            List<String> findings = new ArrayList<>();
+            String topic = wrongTopic(restored.get(), live);
+            if (!topic.isEmpty() && consents.contains(Consent.NEW_TOPIC)) {
+                // Under another uid: the offsets of before have no operator any more, and are dropped.
+                attached = attached.withSourceUid(StateIdentity.SOURCE_UID + "-" + UUID.randomUUID());
+                more.set(StateRecoveryOptions.SAVEPOINT_IGNORE_UNCLAIMED_STATE, true);
+                warn(topic + ". The job keeps its memory and reads the topic from its beginning, as "
+                        + Consent.NEW_TOPIC.argument() + " says.");
+            } else if (!topic.isEmpty()) {
+                findings.add(topic + ". Connect the job to the topic of before (DEDUP_KAFKA_BOOTSTRAP_SERVERS); or keep"
+                        + " the memory of what was seen and read this topic from its beginning, with "
+                        + Consent.NEW_TOPIC.argument() + " (at the end of the command); or begin without state, with"
+                        + " --fresh");
+            }
+            String table = wrongTable(restored.get(), live);
+            if (!table.isEmpty() && !consents.contains(Consent.NEW_TABLE)) {
+                findings.add(
+                        table + ". Give the table of before its name back (EXCHANGE TABLES or RENAME TABLE); or, where"
+                                + " this one has all its rows, continue with " + Consent.NEW_TABLE.argument()
+                                + " (at the end of"
+                                + " the command); or empty it and begin without state, with --fresh");
+            } else if (!table.isEmpty() && !restored.get().isOfStop()) {
+                findings.add(table + ". " + Consent.NEW_TABLE.argument() + " needs the savepoint that a job was stopped"
+                        + " with: other state holds rows of which ClickHouse alone knows whether they are stored."
+                        + " Give the table of before its name back, restore the job, and stop it with `flink stop`."
+                        + " Copy the table then; or empty this one and begin without state, with --fresh");
+            } else if (!table.isEmpty()) {
+                warn(table + ". The job continues with it, as " + Consent.NEW_TABLE.argument() + " says.");
+            }
+            if (!findings.isEmpty()) {
+                throw new InvalidSettingsException(findings);
+            }
+        }
+        return new StartingPoint(
+                more, isRecovery, attached.attachedTo(live.kafkaClusterId(), live.topicId(), live.tableId()), restored);
+    }
+
+    /** What is wrong with the topic for this state; empty where nothing is. */
+    private static String wrongTopic(SavedState state, Attachment live) throws InvalidSettingsException {
+        StateIdentity saved = state.identity();
+        if (!sameWhereKnown(saved.topicId(), live.topicId())) {
+            return "the state at " + state.path() + " was read from topic '" + saved.stream() + "' with the id "
+                    + saved.topicId() + " in Kafka cluster " + saved.kafkaClusterId()
+                    + "; the topic of this name has the"
+                    + " id " + live.topicId() + " in cluster " + live.kafkaClusterId() + ": it was deleted and created"
+                    + " again, or is another cluster's, and the saved offsets are those of other records";
+        }
+        try {
+            for (Map.Entry<Integer, Long> next : state.offsets().entrySet()) {
+                long end = live.ends().getOrDefault(next.getKey(), 0L);
+                if (next.getValue() > end) {
+                    return "the state at " + state.path() + " has read partition " + next.getKey() + " of topic '"
+                            + saved.stream() + "' up to offset " + next.getValue() + "; the partition ends at " + end
+                            + ": the topic was created again, or Kafka has lost records, and new records at these"
+                            + " offsets would not be read";
+                }
+            }
+        } catch (IOException e) {
+            throw refused(e.getMessage());
+        }
+        return "";
+    }
+
+    /** What is wrong with the table for this state; empty where nothing is. */
+    private static String wrongTable(SavedState state, Attachment live) {
+        StateIdentity saved = state.identity();
+        return sameWhereKnown(saved.tableId(), live.tableId())
+                ? ""
+                : "the state at " + state.path() + " belongs to the ClickHouse table with the id " + saved.tableId()
+                        + "; the table of this name has the id " + live.tableId()
+                        + ": it was exchanged, or created again,"
+                        + " and does not know which rows it got before";
+    }
+
+    private static boolean sameWhereKnown(String one, String other) {
+        return one == null || other == null || one.equals(other);
+    }
+
+    private static void warn(String what) {
+        LOG.warn("{}", what);
+        System.err.println("Warning: " + what);
     }
 
     /**
@@ -125,7 +296,7 @@ record StartingPoint(Configuration configuration, boolean isRecovery) {
 
     private static boolean isState(String path) {
         try {
-            return SavedState.identity(path).isPresent();
+            return SavedState.read(path).isPresent();
         } catch (IOException e) {
             return false;
         }

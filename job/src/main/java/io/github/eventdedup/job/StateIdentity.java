@@ -70,6 +70,24 @@ record StateIdentity(
                 0);
     }
 
+    /** The same with another source operator, which has no offsets yet. */
+    StateIdentity withSourceUid(String uid) {
+        return new StateIdentity(stream, fingerprint, stateId, kafkaClusterId, topicId, tableId, uid, takenAt);
+    }
+
+    /** The same with these ids; one that is null stays what it was. */
+    StateIdentity attachedTo(String kafkaCluster, String topic, String table) {
+        return new StateIdentity(
+                stream,
+                fingerprint,
+                stateId,
+                kafkaCluster == null ? kafkaClusterId : kafkaCluster,
+                topic == null ? topicId : topic,
+                table == null ? tableId : table,
+                sourceUid,
+                takenAt);
+    }
+
     private StateIdentity takenAt(long millis) {
         return new StateIdentity(stream, fingerprint, stateId, kafkaClusterId, topicId, tableId, sourceUid, millis);
     }
@@ -90,6 +108,14 @@ record StateIdentity(
                     + saved.fingerprint + "; the stream definition now says " + fingerprint
                     + ", and no duplicate of before would be recognised. Restore it with the fields it was made with, or"
                     + " begin without it: --fresh.");
+        }
+        if (sourceUid.equals(saved.sourceUid)
+                && topicId != null
+                && saved.topicId != null
+                && !topicId.equals(saved.topicId)) {
+            throw new IllegalStateException(
+                    "This state of stream '" + stream + "' holds offsets in the topic with the id " + saved.topicId
+                            + ", and the job reads the topic with the id " + topicId + ": submit the job again.");
         }
     }
 

@@ -214,7 +214,7 @@ class DeduplicateTest {
 
     private static KeyedOneInputStreamOperatorTestHarness<Fingerprint, IdentifiedEvent, IdentifiedEvent> harness(
             StreamDefinition stream, EmbeddedRocksDBStateBackend backend) throws Exception {
-        var operator = new KeyedProcessOperator<>(new Deduplicate(stream));
+        var operator = new KeyedProcessOperator<>(new Deduplicate(stream, StateIdentity.of(stream)));
         var created = new KeyedOneInputStreamOperatorTestHarness<>(
                 operator, IdentifiedEvent::fingerprint, ImmutableType.FINGERPRINT);
         created.setStateBackend(backend);

@@ -34,6 +34,7 @@ class DeduplicationJobTest {
         DeduplicationJob.build(
                 environment,
                 Fixtures.viewEvents(),
+                StateIdentity.of(Fixtures.viewEvents()),
                 new Neighbours("127.0.0.1:1", new PostgresLogin("jdbc:postgresql://127.0.0.1:1/x", "x"), null));
         return environment;
     }

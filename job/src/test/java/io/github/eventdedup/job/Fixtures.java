@@ -197,6 +197,17 @@ final class Fixtures {
     /** Submits the job with settings in addition to those. */
     static JobID submit(MiniCluster flink, StreamDefinition stream, Neighbours neighbours, Configuration more)
             throws Exception {
+        return submit(flink, stream, StateIdentity.of(stream), neighbours, more);
+    }
+
+    /** Submits the job with an identity of its own. */
+    static JobID submit(
+            MiniCluster flink,
+            StreamDefinition stream,
+            StateIdentity identity,
+            Neighbours neighbours,
+            Configuration more)
+            throws Exception {
         Configuration configuration = Configuration.fromMap(Map.of(
                 "execution.checkpointing.interval",
                 "500ms",
@@ -210,7 +221,7 @@ final class Fixtures {
                 "2"));
         configuration.addAll(more);
         StreamExecutionEnvironment environment = StreamExecutionEnvironment.getExecutionEnvironment(configuration);
-        DeduplicationJob.build(environment, stream, neighbours);
+        DeduplicationJob.build(environment, stream, identity, neighbours);
         return flink.submitJob(environment.getStreamGraph().getJobGraph())
                 .get(2, TimeUnit.MINUTES)
                 .getJobID();

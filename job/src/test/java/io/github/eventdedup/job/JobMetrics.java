@@ -56,6 +56,16 @@ record JobMetrics(MiniCluster flink, JobID job, String stream) {
         return rest("/metrics?get=numRestarts").path(0).path("value").asLong(-1);
     }
 
+    /** Why it was restarted the last time; empty where it never was. */
+    String lastFailure() {
+        return rest("/exceptions")
+                .path("exceptionHistory")
+                .path("entries")
+                .path(0)
+                .path("stacktrace")
+                .asText();
+    }
+
     /** Whether all its subtasks run: only then can it be stopped with a savepoint. */
     boolean allRun() {
         for (JsonNode vertex : rest("").path("vertices")) {

@@ -3,11 +3,13 @@ package io.github.eventdedup.job;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.eventdedup.job.JobSettings.Consent;
 import io.github.eventdedup.job.JobSettings.Start;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 
 class JobSettingsTest {
@@ -20,6 +22,7 @@ class JobSettingsTest {
                 .isEqualTo(new JobSettings(
                         Path.of("streams/view-events.yaml"),
                         Start.ONLY_WITHOUT_STATE,
+                        Set.of(),
                         new Neighbours(
                                 "127.0.0.1:9092",
                                 new PostgresLogin("jdbc:postgresql://127.0.0.1:5432/dedup", "dedup"),
@@ -41,6 +44,7 @@ class JobSettingsTest {
                 .isEqualTo(new JobSettings(
                         Path.of("streams/view-events.yaml"),
                         Start.ONLY_WITHOUT_STATE,
+                        Set.of(),
                         new Neighbours(
                                 "kafka:1",
                                 new PostgresLogin("jdbc:postgresql://db:2/events", "writer"),
@@ -55,10 +59,24 @@ class JobSettingsTest {
         assertThatThrownBy(() -> start("--refresh")).hasMessageContaining("--stream FILE");
     }
 
-    private static Start start(String... more) throws InvalidSettingsException {
+    @Test
+    void whatIsAgreedToIsSaidInAsManyWords() throws Exception {
+        assertThat(settings("--from-older").consents()).containsExactly(Consent.FROM_OLDER);
+        assertThat(settings("--new-table", "--resume", "--new-topic").consents())
+                .containsExactlyInAnyOrder(Consent.NEW_TABLE, Consent.NEW_TOPIC);
+        assertThatThrownBy(() -> settings("--fresh", "--new-topic"))
+                .hasMessageContaining("--fresh starts without state, and --new-topic is about")
+                .hasMessageContaining("leave one out");
+    }
+
+    private static JobSettings settings(String... more) throws InvalidSettingsException {
         List<String> arguments = new ArrayList<>(ARGUMENTS);
         arguments.addAll(List.of(more));
-        return JobSettings.of(arguments, Map.of()).start();
+        return JobSettings.of(arguments, Map.of());
+    }
+
+    private static Start start(String... more) throws InvalidSettingsException {
+        return settings(more).start();
     }
 
     @Test

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.servers.FreePort;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -19,6 +20,8 @@ class PreflightIT {
 
     @TempDir
     private static Path directory;
+
+    private static final long MEMORY_MILLIS = Duration.ofDays(8).toMillis();
 
     private static Servers servers;
     private static PostgresLogin login;
@@ -43,6 +46,10 @@ class PreflightIT {
         Fixtures.createTable(login);
         topicSetting(stream.stream(), "message.timestamp.type", "LogAppendTime");
         topicSetting(stream.deadLettersTopic(), "max.message.bytes", "5242880");
+        topicSetting(stream.stream(), "cleanup.policy", "delete");
+        topicSetting(stream.stream(), "retention.ms", Long.toString(MEMORY_MILLIS));
+        topicSetting(stream.stream(), "retention.bytes", "-1");
+        topicSetting(stream.stream(), "unclean.leader.election.enable", "false");
     }
 
     @Test
@@ -69,6 +76,32 @@ class PreflightIT {
                 .satisfiesExactly(
                         line -> assertThat(line).contains("message.timestamp.type=CreateTime", "LogAppendTime"),
                         line -> assertThat(line).contains("view-events.dead-letters", "max.message.bytes"));
+    }
+
+    @Test
+    void refusesATopicThatLosesRecordsBeforeTheyAreRead() throws Exception {
+        topicSetting(stream.stream(), "cleanup.policy", "compact,delete");
+        topicSetting(stream.stream(), "retention.ms", Long.toString(MEMORY_MILLIS - 1));
+        topicSetting(stream.stream(), "retention.bytes", "1073741824");
+        topicSetting(stream.stream(), "unclean.leader.election.enable", "true");
+        assertThat(findings(stream, servers.neighbours()))
+                .satisfiesExactlyInAnyOrder(
+                        line -> assertThat(line).contains("cleanup.policy=compact,delete", "set it to delete"),
+                        line -> assertThat(line)
+                                .contains("retention.ms=691199999", "691200000", "allow-short-retention: true"),
+                        line -> assertThat(line).contains("retention.bytes=1073741824", "allow-short-retention: true"),
+                        line -> assertThat(line).contains("unclean.leader.election.enable=true", "false"));
+
+        StreamDefinition told = new StreamDefinition(
+                stream.stream(), stream.fingerprint(), stream.window(), stream.ttlSlack(), null, stream.table(), true);
+        assertThat(findings(told, servers.neighbours()))
+                .as("never allowed: no retention says when they go")
+                .satisfiesExactlyInAnyOrder(
+                        line -> assertThat(line).contains("cleanup.policy"),
+                        line -> assertThat(line).contains("unclean.leader.election.enable"));
+        topicSetting(stream.stream(), "retention.ms", "-1");
+        topicSetting(stream.stream(), "retention.bytes", "-1");
+        assertThat(findings(stream, servers.neighbours())).hasSize(2);
     }
 
     @Test

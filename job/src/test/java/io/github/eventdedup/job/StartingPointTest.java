@@ -1,11 +1,15 @@
 package io.github.eventdedup.job;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
+import io.github.eventdedup.job.JobSettings.Consent;
 import io.github.eventdedup.job.JobSettings.Start;
+import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
+import java.io.DataInputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
@@ -15,13 +19,18 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Instant;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
 import org.apache.flink.configuration.CheckpointingOptions;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.configuration.HighAvailabilityOptions;
 import org.apache.flink.configuration.PipelineOptionsInternal;
 import org.apache.flink.configuration.StateRecoveryOptions;
 import org.apache.flink.core.execution.RecoveryClaimMode;
+import org.apache.flink.runtime.checkpoint.CheckpointProperties;
+import org.apache.flink.runtime.checkpoint.CheckpointRetentionPolicy;
 import org.apache.flink.runtime.checkpoint.Checkpoints;
+import org.apache.flink.runtime.checkpoint.MasterState;
 import org.apache.flink.runtime.checkpoint.metadata.CheckpointMetadata;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -267,6 +276,215 @@ class StartingPointTest {
         flink.set(HighAvailabilityOptions.HA_MODE, "kubernetes");
         flink.removeConfig(PipelineOptionsInternal.PIPELINE_FIXED_JOB_ID);
         assertThat(refusal(Start.ONLY_WITHOUT_STATE)).contains("--resume");
+    }
+
+    @Test
+    void aJobContinuesWithTheIdentityOfItsState() throws Exception {
+        StateIdentity saved = identified("topic-1", "table-1", 5_000);
+        write("savepoints/savepoint-x", 9, metadata(saved));
+
+        assertThat(start(Start.RESUME).identity()).isEqualTo(identity.continuing(saved));
+        assertThat(start(Start.FRESH).identity()).isEqualTo(identity);
+        // The kept one was taken before there were ids: what is there now is noted from then on.
+        write("savepoints/savepoint-x", 9);
+        assertThat(start(Start.RESUME)
+                        .attachedTo(attachment("topic-2", "table-2"), Set.of())
+                        .identity())
+                .isEqualTo(identity.attachedTo("cluster", "topic-2", "table-2"));
+    }
+
+    @Test
+    void aStartWithoutStateNotesWhereItBegins() throws Exception {
+        assertThat(start(Start.RESUME)
+                        .attachedTo(attachment("topic-1", null), Set.of())
+                        .identity())
+                .isEqualTo(identity.attachedTo("cluster", "topic-1", null));
+    }
+
+    @Test
+    void anotherTopicIsRefusedWithTheChoices() throws Exception {
+        write("savepoints/savepoint-x", 9, metadata(identified("topic-1", null, 5_000)));
+
+        assertThat(refusal(attachment("topic-2", null)))
+                .contains("topic-1", "topic-2", "cluster-1", "DEDUP_KAFKA_BOOTSTRAP_SERVERS", "--new-topic", "--fresh");
+        StartingPoint start = start(Start.RESUME).attachedTo(attachment("topic-2", null), Set.of(Consent.NEW_TOPIC));
+        assertThat(start.identity().topicId()).isEqualTo("topic-2");
+        assertThat(start.identity().sourceUid()).startsWith("read-");
+        assertThat(start.configuration().get(StateRecoveryOptions.SAVEPOINT_IGNORE_UNCLAIMED_STATE))
+                .isTrue();
+        // Given where nothing is new it changes nothing.
+        start = start(Start.RESUME).attachedTo(attachment("topic-1", null), Set.of(Consent.NEW_TOPIC));
+        assertThat(start.identity().sourceUid()).isEqualTo("read");
+        assertThat(start.configuration().get(StateRecoveryOptions.SAVEPOINT_IGNORE_UNCLAIMED_STATE))
+                .isFalse();
+    }
+
+    @Test
+    void aTopicThatEndsBeforeTheSavedOffsetIsRefusedWithTheChoices() throws Exception {
+        write("savepoints/savepoint-x", 9, metadata(identified("topic-1", null, 5_000)));
+        for (Map<Integer, Long> ends : List.of(Map.<Integer, Long>of(), Map.of(0, 1000L, 1, 1000L, 2, 1000L, 3, 1L))) {
+            Attachment truncated = new Attachment("cluster", "topic-1", ends, null);
+
+            assertThat(refusal(truncated)).contains("up to offset", "ends at", "--new-topic", "--fresh");
+            assertThat(start(Start.RESUME)
+                            .attachedTo(truncated, Set.of(Consent.NEW_TOPIC))
+                            .identity()
+                            .sourceUid())
+                    .startsWith("read-");
+        }
+    }
+
+    @Test
+    void anotherTableIsRefusedWithTheChoices() throws Exception {
+        write("savepoints/savepoint-x", 9, metadata(identified("topic-1", "table-1", 5_000)));
+
+        assertThat(refusal(attachment("topic-1", "table-2")))
+                .contains("table-1", "table-2", "EXCHANGE TABLES", "--new-table", "--fresh");
+        // Kept states are those of jobs that were stopped: all of their rows are in the table.
+        assertThat(start(Start.RESUME)
+                        .attachedTo(attachment("topic-1", "table-2"), Set.of(Consent.NEW_TABLE))
+                        .identity()
+                        .tableId())
+                .isEqualTo("table-2");
+        write("savepoints/savepoint-x", 9, checkpoint(identified("topic-1", "table-1", 5_000)));
+        assertThat(refusal(attachment("topic-1", "table-2"), Consent.NEW_TABLE))
+                .contains("--new-table needs the savepoint that a job was stopped with", "flink stop");
+    }
+
+    @Test
+    void everyFindingIsNamedAtOnce() throws Exception {
+        write("savepoints/savepoint-x", 9, metadata(identified("topic-1", "table-1", 5_000)));
+
+        assertThat(refusal(attachment("topic-2", "table-2")).lines()).hasSize(2);
+    }
+
+    @Test
+    void newestIsByTheTimeInItAndNotByThatOfItsFile() throws Exception {
+        Path newer = write("savepoints/savepoint-x", 7, metadata(identified(null, null, 6_000)));
+        write("savepoints/savepoint-y", 9, metadata(identified(null, null, 5_000)));
+
+        assertThat(restored(newer)).isTrue();
+    }
+
+    @Test
+    void olderStateIsRefusedUnlessTheTableKnowsItsRowsOrItWasAgreedTo() throws Exception {
+        Path older = write("savepoints/savepoint-x", 9, metadata(identified(null, null, 5_000)));
+        StateIdentity fresh = StateIdentity.of(identity.stream(), identity.fingerprint());
+        Path newer = write("savepoints/savepoint-y", 9, metadata(fresh.attachedTo("c", "t", "t"), 6_000));
+        restore(older);
+        StartingPoint start = start(Start.ONLY_WITHOUT_STATE);
+
+        assertThatThrownBy(() -> start.requireNewest(flink, false, Set.of()))
+                .isInstanceOf(InvalidSettingsException.class)
+                .hasMessageContaining(uri(older))
+                .hasMessageContaining(uri(newer))
+                .hasMessageContaining("is of a job that began anew: all that was stored since")
+                .hasMessageContaining("--from-older");
+        start.requireNewest(flink, false, Set.of(Consent.FROM_OLDER));
+        start.requireNewest(flink, true, Set.of());
+        restore(newer);
+        start(Start.ONLY_WITHOUT_STATE).requireNewest(flink, false, Set.of());
+        flink.removeConfig(StateRecoveryOptions.SAVEPOINT_PATH);
+        start(Start.RESUME).requireNewest(flink, false, Set.of());
+        start(Start.FRESH).requireNewest(flink, false, Set.of());
+    }
+
+    @Test
+    void stateThatCannotBeReadMayBeNewer() throws Exception {
+        Path named = write("savepoints/savepoint-x", 9, metadata(identified(null, null, 5_000)));
+        Path broken = write("savepoints/savepoint-y", 9, new byte[7]);
+        restore(named);
+        StartingPoint start = start(Start.ONLY_WITHOUT_STATE);
+
+        assertThatThrownBy(() -> start.requireNewest(flink, false, Set.of()))
+                .hasMessageContaining(uri(broken))
+                .hasMessageContaining("--from-older");
+        start.requireNewest(flink, false, Set.of(Consent.FROM_OLDER));
+        // Older files hold nothing newer.
+        write("savepoints/savepoint-y", 4, new byte[7]);
+        start.requireNewest(flink, false, Set.of());
+    }
+
+    /** A copy of the newest in another place, say: no row was stored in between. */
+    @Test
+    void stateThatHasReadAsFarAsTheNewestIsNotOlder() throws Exception {
+        StateIdentity saved = identified(null, null, 5_000);
+        restore(write("elsewhere/savepoint", 9, metadata(saved)));
+        write("checkpoints/" + JOB + "/chk-3", 9, metadata(saved, 6_000));
+
+        start(Start.ONLY_WITHOUT_STATE).requireNewest(flink, false, Set.of());
+    }
+
+    @Test
+    void whatAStateHoldsIsRead() throws Exception {
+        for (Path kept : Fixtures.keptStates()) {
+            SavedState state = SavedState.read(kept.toUri().toString()).orElseThrow();
+
+            assertThat(state.unique()).isEqualTo(63);
+            assertThat(state.offsets()).containsOnlyKeys(0, 1, 2, 3);
+            assertThat(state.offsets().values().stream()
+                            .mapToLong(Long::longValue)
+                            .sum())
+                    .isEqualTo(93);
+            assertThat(state.isOfStop()).isTrue();
+        }
+    }
+
+    private StateIdentity identified(String topicId, String tableId, long takenAt) {
+        return new StateIdentity(
+                identity.stream(), identity.fingerprint(), "lineage", "cluster-1", topicId, tableId, "read", takenAt);
+    }
+
+    private static Attachment attachment(String topicId, String tableId) {
+        return new Attachment("cluster", topicId, Map.of(0, 1000L, 1, 1000L, 2, 1000L, 3, 1000L), tableId);
+    }
+
+    /** The kept state with another identity. */
+    private byte[] metadata(StateIdentity saved) throws IOException {
+        CheckpointMetadata kept = kept();
+        return bytes(saved, kept, kept.getCheckpointProperties());
+    }
+
+    private byte[] metadata(StateIdentity saved, long takenAt) throws Exception {
+        return metadata(new StateIdentity.Hook(saved)
+                .triggerCheckpoint(1, takenAt, Runnable::run)
+                .get());
+    }
+
+    /** The same as a checkpoint of a running job. */
+    private byte[] checkpoint(StateIdentity saved) throws IOException {
+        return bytes(
+                saved, kept(), CheckpointProperties.forCheckpoint(CheckpointRetentionPolicy.RETAIN_ON_CANCELLATION));
+    }
+
+    private CheckpointMetadata kept() throws IOException {
+        return Checkpoints.loadCheckpointMetadata(
+                new DataInputStream(new ByteArrayInputStream(metadata)),
+                getClass().getClassLoader(),
+                "kept");
+    }
+
+    private static byte[] bytes(StateIdentity saved, CheckpointMetadata kept, CheckpointProperties properties)
+            throws IOException {
+        StateIdentity.Serializer serializer = new StateIdentity.Serializer();
+        MasterState state =
+                new MasterState(StateIdentity.Hook.ID, serializer.serialize(saved), serializer.getVersion());
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        Checkpoints.storeCheckpointMetadata(
+                new CheckpointMetadata(kept.getCheckpointId(), kept.getOperatorStates(), List.of(state), properties),
+                bytes);
+        return bytes.toByteArray();
+    }
+
+    private StartingPoint start(Start start) throws InvalidSettingsException {
+        return StartingPoint.of(flink, identity, start);
+    }
+
+    private String refusal(Attachment live, Consent... consents) {
+        return catchThrowableOfType(
+                        InvalidSettingsException.class,
+                        () -> start(Start.RESUME).attachedTo(live, Set.of(consents)))
+                .getMessage();
     }
 
     private Configuration startingPoint(Start start) throws InvalidSettingsException {

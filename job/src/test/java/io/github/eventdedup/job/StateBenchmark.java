@@ -21,7 +21,8 @@ public final class StateBenchmark {
         int keys = arguments.length > 0 ? Integer.parseInt(arguments[0]) : 1_000_000;
         SplittableRandom random = new SplittableRandom(1);
         try (var harness = new KeyedOneInputStreamOperatorTestHarness<>(
-                new KeyedProcessOperator<>(new Deduplicate(Fixtures.viewEvents())),
+                new KeyedProcessOperator<>(
+                        new Deduplicate(Fixtures.viewEvents(), StateIdentity.of(Fixtures.viewEvents()))),
                 IdentifiedEvent::fingerprint,
                 ImmutableType.FINGERPRINT)) {
             EmbeddedRocksDBStateBackend rocksDb = new EmbeddedRocksDBStateBackend();

@@ -168,7 +168,8 @@ class OperationsIT {
             stop();
             savepoint = before;
             jar = released;
-            run("Roll out a new jar, and roll back", "-s SAVEPOINT");
+            assertThat(run("Roll out a new jar, and roll back", "-s SAVEPOINT"))
+                    .contains("Warning: the state at", "a newer one", "rows that are in the table stay as they are");
             assertThat(system.flink.restoredFrom(system.job())).contains(before);
         });
     }
@@ -181,8 +182,15 @@ class OperationsIT {
         system.assertNothingIsLostWhile("window", () -> {
             for (String window : List.of("14d", "7d")) {
                 stop();
-                Files.writeString(streamFile, definition.replace("window: 7d", "window: " + window));
-                assertThat(streamFile).content().contains("window: " + window);
+                String changed = definition.replace("window: 7d", "window: " + window);
+                assertThat(changed).contains("window: " + window);
+                if (window.equals("14d")) {
+                    Files.writeString(streamFile, changed);
+                    assertThat(fail("Change the window", "-s SAVEPOINT"))
+                            .contains("retention.ms=691200000", "allow-short-retention: true");
+                    changed += "allow-short-retention: true\n";
+                }
+                Files.writeString(streamFile, changed);
                 run("Change the window", "-s SAVEPOINT");
             }
         });
@@ -264,9 +272,11 @@ class OperationsIT {
         savepoint = printed.group(1);
     }
 
-    private void run(String section, String option) throws Exception {
-        assertThat(succeed(section, option)).contains("Job has been submitted with JobID");
+    private String run(String section, String option) throws Exception {
+        String output = succeed(section, option);
+        assertThat(output).contains("Job has been submitted with JobID");
         awaitRunning();
+        return output;
     }
 
     private void awaitRunning() {
