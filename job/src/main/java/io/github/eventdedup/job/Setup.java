@@ -1,7 +1,6 @@
 package io.github.eventdedup.job;
 
 import com.clickhouse.client.api.Client;
-import com.clickhouse.client.api.ServerException;
 import io.github.eventdedup.event.InvalidStreamDefinitionException;
 import io.github.eventdedup.event.StreamDefinition;
 import java.io.IOException;
@@ -16,6 +15,8 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.postgresql.core.NativeQuery;
+import org.postgresql.core.Parser;
 
 /**
  * Creates what has to be there before the first event: the topics of every stream and the tables. What is there already is
@@ -30,6 +31,11 @@ public final class Setup {
     private static final String STREAMS = "--streams";
     private static final String POSTGRES = "--postgres";
     private static final String CLICKHOUSE = "--clickhouse";
+
+    /** What ClickHouse says of a text with several. */
+    private static final String MULTIPLE_STATEMENTS = "Multi-statements are not allowed";
+
+    private static final int MAX_EXCERPT_CHARS = 80;
 
     private Setup() {}
 
@@ -105,11 +111,14 @@ public final class Setup {
     private static void applySchema(List<Path> files, PostgresLogin postgres, List<String> errors) {
         try (Connection connection = postgres.connect();
                 Statement statement = connection.createStatement()) {
+            connection.setAutoCommit(false);
             for (Path file : files) {
                 try {
-                    statement.execute(Files.readString(file));
+                    apply(Files.readString(file), statement);
+                    connection.commit();
                 } catch (SQLException | IOException e) {
                     errors.add(POSTGRES + ": cannot apply " + file + " (" + e.getMessage() + ")");
+                    connection.rollback();
                 }
             }
         } catch (SQLException | IllegalStateException | UncheckedIOException e) {
@@ -117,14 +126,39 @@ public final class Setup {
         }
     }
 
+    /** One statement after another, so that an error can name the one that it is of. */
+    private static void apply(String sql, Statement statement) throws SQLException {
+        for (NativeQuery query : Parser.parseJdbcSql(sql, true, false, true, false, false)) {
+            try {
+                statement.execute(query.nativeSql);
+            } catch (SQLException e) {
+                throw new SQLException(
+                        e.getMessage() + ", in the statement '" + excerpt(query.nativeSql) + "'", e.getSQLState(), e);
+            }
+        }
+    }
+
+    /** The beginning of a statement, on one line and without comments before it. */
+    private static String excerpt(String sql) {
+        String line = sql.replaceAll("(?m)^\\s*--.*$", "").strip().replaceAll("\\s+", " ");
+        return line.length() <= MAX_EXCERPT_CHARS ? line : line.substring(0, MAX_EXCERPT_CHARS) + "…";
+    }
+
     /** One statement a file: ClickHouse takes no more at once. */
-    private static void applySchema(List<Path> files, ClickHouseLogin clickHouse, List<String> errors) {
+    static void applySchema(List<Path> files, ClickHouseLogin clickHouse, List<String> errors) {
         try (Client client = clickHouse.connect()) {
+            // What fails from here on is the fault of a file, unless ClickHouse went away meanwhile.
+            client.queryAll("SELECT 1");
             for (Path file : files) {
                 try {
                     client.queryAll(Files.readString(file));
-                } catch (ServerException | IOException e) {
-                    errors.add(CLICKHOUSE + ": cannot apply " + file + " (" + ClickHouseErrors.reason(e) + ")");
+                } catch (RuntimeException | IOException e) {
+                    String reason = ClickHouseErrors.reason(e);
+                    errors.add(CLICKHOUSE + ": cannot apply " + file + " (" + reason + ")"
+                            + (reason.contains(MULTIPLE_STATEMENTS)
+                                    ? ": it has more than one statement, and ClickHouse takes one at a time; make a file"
+                                            + " of each"
+                                    : ""));
                 }
             }
         } catch (RuntimeException e) {

@@ -63,6 +63,28 @@ class ClickHouseSchemaIT {
                 .isEqualTo(schema);
     }
 
+    @Test
+    void namesTheSchemaFileThatCannotBeApplied(@TempDir Path files) throws Exception {
+        Path two = Files.writeString(files.resolve("1.sql"), "CREATE TABLE a (i Int8) ENGINE = Log; SELECT 1");
+        Path wrong = Files.writeString(files.resolve("2.sql"), "CREATE TABEL b ()");
+        Path empty = Files.writeString(files.resolve("3.sql"), "-- nothing yet\n");
+        Path right = Files.copy(Fixtures.file("sql/clickhouse/001-user-logins.sql"), files.resolve("4.sql"));
+        execute("DROP TABLE user_logins SYNC");
+        List<String> errors = new ArrayList<>();
+        Setup.applySchema(List.of(two, wrong, empty, right), login, errors);
+        assertThat(errors)
+                .satisfiesExactly(
+                        line -> assertThat(line)
+                                .startsWith("--clickhouse: cannot apply " + two + " (")
+                                .endsWith(": it has more than one statement, and ClickHouse takes one at a time; make a"
+                                        + " file of each"),
+                        line -> assertThat(line)
+                                .startsWith("--clickhouse: cannot apply " + wrong + " (")
+                                .contains("Syntax error"),
+                        line -> assertThat(line).startsWith("--clickhouse: cannot apply " + empty + " ("));
+        assertThat(ClickHouseSchema.of(login, table).findings()).isEmpty();
+    }
+
     /** The user's own table has no such setting; and the printed statement has to be right. */
     @Test
     void aTableThatForgetsTokensIsRefusedWithTheStatementThatMendsIt() {

@@ -191,14 +191,20 @@ class SetupIT {
     @Test
     void namesEverySchemaFileThatCannotBeAppliedAndAppliesTheRest() throws Exception {
         Files.writeString(files.resolve("1.sql"), "CREATE TABEL a ()");
-        Files.writeString(files.resolve("2.sql"), "SELECT 1/0");
+        Files.writeString(
+                files.resolve("2.sql"),
+                "-- Zero; of course.\nCREATE TABLE IF NOT EXISTS half (t text DEFAULT ';');\n-- It\nSELECT\n 1/0; SELECT 2");
         Files.copy(Fixtures.file("sql/postgres/001-view-events.sql"), files.resolve("3.sql"));
 
         assertThat(errors(environment(), "--streams", streams(), "--postgres", files.toString()))
                 .filteredOn(line -> line.contains("--postgres"))
                 .satisfiesExactly(
                         line -> assertThat(line).contains(files.resolve("1.sql").toString(), "TABEL"),
-                        line -> assertThat(line).contains(files.resolve("2.sql").toString(), "division by zero"));
+                        line -> assertThat(line)
+                                .contains(files.resolve("2.sql").toString(), "division by zero", "'SELECT 1/0'"));
+        assertThat(Fixtures.row(servers.login(), "SELECT to_regclass('half')"))
+                .as("a file is applied as a whole or not at all")
+                .containsExactly((String) null);
         assertThatCode(() -> Preflight.check(stream, servers.neighbours())).doesNotThrowAnyException();
     }
 
