@@ -30,7 +30,7 @@ public enum ColumnType {
     }
 
     /** The values that fit, as an error message names them. */
-    String accepts() {
+    public String accepts() {
         return accepts;
     }
 }

@@ -45,6 +45,8 @@ public final class EventReader {
 
     private static final int MAX_NUMERIC_FRACTION_DIGITS = 16_383;
 
+    private static final JsonFactory VALUES = new JsonFactory();
+
     /** What Jackson's messages end with and is of no use to who sent the event: its own options and positions. */
     private static final Pattern ADVICE_TO_PROGRAMMERS = Pattern.compile("(?s) \\([^(]*\\[Source: .*|: enable `.*");
 
@@ -253,6 +255,22 @@ public final class EventReader {
                     + column.type().accepts());
         }
         return value;
+    }
+
+    /**
+     * Whether a column of this type takes a value.
+     *
+     * @param json the value, as it stands in an event
+     */
+    public static boolean accepts(ColumnType type, String json) {
+        try (JsonParser parser = VALUES.createParser(json)) {
+            value(parser, parser.nextToken(), new Column("", "", type));
+            return true;
+        } catch (InvalidEventException e) {
+            return false;
+        } catch (IOException e) {
+            throw new UncheckedIOException("not a JSON value: " + json, e);
+        }
     }
 
     private static Long bigint(JsonParser parser, JsonToken token) throws IOException {

@@ -2,23 +2,19 @@ package io.github.eventdedup.job;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import io.github.eventdedup.event.ClickHouseType;
 import io.github.eventdedup.event.Column;
-import io.github.eventdedup.event.ColumnType;
 import io.github.eventdedup.event.InvalidEventException;
 import java.io.IOException;
 import java.io.Serializable;
 import java.time.Instant;
-import java.util.Arrays;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
-import java.util.stream.Collectors;
 import org.apache.flink.core.memory.DataOutputSerializer;
 
 /**
  * A column of a ClickHouse table: which JSON values fit it, and how they are written in ClickHouse's RowBinary format
  * (ClickHouse documentation, "Formats for input and output data").
  *
- * @param column the column and the field that fills it, read as what {@link Kind#read} says
+ * @param column the column and the field that fills it, read as what {@link ClickHouseType#reads} says
  * @param type the type as ClickHouse writes it
  * @param kind what is written
  * @param precision digits after the second, for {@link Kind#DATETIME64}
@@ -29,11 +25,6 @@ record ClickHouseColumn(Column column, String type, Kind kind, int precision, bo
 
     private static final long serialVersionUID = 1L;
 
-    private static final Pattern LOW_CARDINALITY = Pattern.compile("LowCardinality\\((.*)\\)");
-    private static final Pattern NULLABLE = Pattern.compile("Nullable\\((.*)\\)");
-    private static final Pattern DATETIME64 = Pattern.compile("DateTime64\\((\\d)(?:, '.*')?\\)");
-    private static final Pattern DATETIME = Pattern.compile("DateTime(?:\\('.*'\\))?");
-
     private static final long MAX_UINT32 = (1L << 32) - 1;
 
     /** ClickHouse computes with these years only. */
@@ -43,63 +34,46 @@ record ClickHouseColumn(Column column, String type, Kind kind, int precision, bo
 
     /** The types that can be written. */
     enum Kind {
-        INT8("Int8", ColumnType.BIGINT, 1, Byte.MIN_VALUE, Byte.MAX_VALUE),
-        INT16("Int16", ColumnType.BIGINT, 2, Short.MIN_VALUE, Short.MAX_VALUE),
-        INT32("Int32", ColumnType.BIGINT, 4, Integer.MIN_VALUE, Integer.MAX_VALUE),
-        INT64("Int64", ColumnType.BIGINT, 8, Long.MIN_VALUE, Long.MAX_VALUE),
-        UINT8("UInt8", ColumnType.BIGINT, 1, 0, (1 << 8) - 1),
-        UINT16("UInt16", ColumnType.BIGINT, 2, 0, (1 << 16) - 1),
-        UINT32("UInt32", ColumnType.BIGINT, 4, 0, MAX_UINT32),
+        INT8("Int8", 1, Byte.MIN_VALUE, Byte.MAX_VALUE),
+        INT16("Int16", 2, Short.MIN_VALUE, Short.MAX_VALUE),
+        INT32("Int32", 4, Integer.MIN_VALUE, Integer.MAX_VALUE),
+        INT64("Int64", 8, Long.MIN_VALUE, Long.MAX_VALUE),
+        UINT8("UInt8", 1, 0, (1 << 8) - 1),
+        UINT16("UInt16", 2, 0, (1 << 16) - 1),
+        UINT32("UInt32", 4, 0, MAX_UINT32),
         /** Up to what fits into 63 bits: the reader of events has no larger integers. */
-        UINT64("UInt64", ColumnType.BIGINT, 8, 0, Long.MAX_VALUE),
-        FLOAT32("Float32", ColumnType.DOUBLE, 4, 0, 0),
-        FLOAT64("Float64", ColumnType.DOUBLE, 8, 0, 0),
-        BOOL("Bool", ColumnType.BOOLEAN, 1, 0, 0),
-        STRING("String", ColumnType.TEXT, 0, 0, 0),
+        UINT64("UInt64", 8, 0, Long.MAX_VALUE),
+        FLOAT32("Float32", 4, 0, 0),
+        FLOAT64("Float64", 8, 0, 0),
+        BOOL("Bool", 1, 0, 0),
+        STRING("String", 0, 0, 0),
         /** Whole seconds; what is finer is cut off. */
-        DATETIME("DateTime", ColumnType.TIMESTAMP, 4, 0, MAX_UINT32),
-        DATETIME64("DateTime64", ColumnType.TIMESTAMP, 8, 0, 0);
+        DATETIME("DateTime", 4, 0, MAX_UINT32),
+        DATETIME64("DateTime64", 8, 0, 0);
 
         private final String typeName;
-        private final ColumnType read;
         private final int bytes;
         private final long min;
         private final long max;
 
-        Kind(String typeName, ColumnType read, int bytes, long min, long max) {
+        Kind(String typeName, int bytes, long min, long max) {
             this.typeName = typeName;
-            this.read = read;
             this.bytes = bytes;
             this.min = min;
             this.max = max;
         }
     }
 
-    /** The types that can be written, as a message names them. */
-    static String supportedTypes() {
-        return Arrays.stream(Kind.values()).map(kind -> kind.typeName).collect(Collectors.joining(", "))
-                + ", and Nullable or LowCardinality of these";
-    }
-
     /** The column that the table has for one of the stream definition; null where its type cannot be written. */
     static ClickHouseColumn of(Column column, String type) {
-        String inner = unwrap(LOW_CARDINALITY, type);
-        String base = unwrap(NULLABLE, inner);
-        Matcher datetime64 = DATETIME64.matcher(base);
-        int precision = datetime64.matches() ? Integer.parseInt(datetime64.group(1)) : 0;
-        String name = DATETIME.matcher(base).matches() ? "DateTime" : base;
+        ClickHouseType parsed = ClickHouseType.of(type);
         for (Kind kind : Kind.values()) {
-            if (kind == Kind.DATETIME64 ? datetime64.matches() : kind.typeName.equals(name)) {
-                Column read = new Column(column.name(), column.field(), kind.read);
-                return new ClickHouseColumn(read, type, kind, precision, !base.equals(inner));
+            if (parsed != null && kind.typeName.equals(parsed.name())) {
+                Column read = new Column(column.name(), column.field(), parsed.reads());
+                return new ClickHouseColumn(read, type, kind, parsed.precision(), parsed.nullable());
             }
         }
         return null;
-    }
-
-    private static String unwrap(Pattern wrapper, String type) {
-        Matcher matcher = wrapper.matcher(type);
-        return matcher.matches() ? matcher.group(1) : type;
     }
 
     /** Appends a value as it stands in a row. */

@@ -3,6 +3,7 @@ package io.github.eventdedup.job;
 import com.clickhouse.client.api.Client;
 import com.clickhouse.client.api.query.GenericRecord;
 import io.github.eventdedup.event.ClickHouseTable;
+import io.github.eventdedup.event.ClickHouseType;
 import io.github.eventdedup.event.Column;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -131,8 +132,8 @@ record ClickHouseSchema(RowBinary format, List<String> findings) {
             if (kind.equals("MATERIALIZED") || kind.equals("ALIAS")) {
                 findings.add(told + " is " + kind + ": ClickHouse computes it, no field can fill it");
             } else if (writable == null) {
-                findings.add(told + " is " + found.getString("type") + ": a field can fill "
-                        + ClickHouseColumn.supportedTypes());
+                findings.add(
+                        told + " is " + found.getString("type") + ": a field can fill " + ClickHouseType.supported());
             } else {
                 columns.add(writable);
             }
