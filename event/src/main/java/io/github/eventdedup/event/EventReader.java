@@ -128,19 +128,25 @@ public final class EventReader {
     public Event read(byte[] event) throws InvalidEventException {
         if (event.length > maxEventBytes) {
             throw new InvalidEventException(
+                    ReasonCode.TOO_LARGE,
                     "is too large: " + event.length + " bytes, at most " + maxEventBytes + " are taken");
         }
         StorableText.check(event);
         try (JsonParser parser = json.createParser(event)) {
             return read(parser);
         } catch (JsonEOFException e) {
-            throw new InvalidEventException("is not JSON: it ends in the middle, after " + event.length + " bytes");
+            throw new InvalidEventException(
+                    ReasonCode.NOT_JSON, "is not JSON: it ends in the middle, after " + event.length + " bytes");
         } catch (StreamConstraintsException e) {
-            throw new InvalidEventException("nests deeper than " + maxNesting + " levels, or has a number of more than "
-                    + MAX_NUMBER_CHARS + " digits or a field name of more than " + MAX_NAME_CHARS + " characters");
+            throw new InvalidEventException(
+                    ReasonCode.TOO_LARGE,
+                    "nests deeper than " + maxNesting + " levels, or has a number of more than " + MAX_NUMBER_CHARS
+                            + " digits or a field name of more than " + MAX_NAME_CHARS + " characters");
         } catch (JsonProcessingException e) {
-            throw new InvalidEventException("is not JSON: " + excerpt(syntaxError(e), MAX_SYNTAX_ERROR_CHARS)
-                    + " (byte " + e.getLocation().getByteOffset() + ")");
+            throw new InvalidEventException(
+                    ReasonCode.NOT_JSON,
+                    "is not JSON: " + excerpt(syntaxError(e), MAX_SYNTAX_ERROR_CHARS) + " (byte "
+                            + e.getLocation().getByteOffset() + ")");
         } catch (IOException e) {
             throw new UncheckedIOException("reading from an array does no I/O", e);
         }
@@ -150,6 +156,7 @@ public final class EventReader {
         JsonToken start = parser.nextToken();
         if (start != JsonToken.START_OBJECT) {
             throw new InvalidEventException(
+                    ReasonCode.NOT_JSON,
                     start == null ? "is empty; send one JSON object" : "is " + kind(start) + "; send one JSON object");
         }
         String[] texts = new String[fingerprintFields.size()];
@@ -167,7 +174,7 @@ public final class EventReader {
             }
         }
         if (parser.nextToken() != null) {
-            throw new InvalidEventException("has more after the JSON object; send one object");
+            throw new InvalidEventException(ReasonCode.NOT_JSON, "has more after the JSON object; send one object");
         }
         return new Event(fingerprint(texts), Collections.unmodifiableList(Arrays.asList(values)));
     }
@@ -176,7 +183,7 @@ public final class EventReader {
             throws IOException, InvalidEventException {
         if (use.fingerprintIndex >= 0) {
             if (texts[use.fingerprintIndex] != null) {
-                throw new InvalidEventException("repeats the field '" + field + "'");
+                throw new InvalidEventException(ReasonCode.REPEATED_FIELD, "repeats the field '" + field + "'");
             }
             texts[use.fingerprintIndex] = fingerprintText(parser, token, field);
         }
@@ -196,6 +203,7 @@ public final class EventReader {
                 depth--;
             } else if (token == JsonToken.VALUE_NUMBER_FLOAT && !isNumeric(parser.getText())) {
                 throw new InvalidEventException(
+                        ReasonCode.NOT_STORABLE,
                         "holds the number " + quoted(parser.getText()) + ", which the database cannot store");
             }
             if (depth == 0) {
@@ -221,8 +229,10 @@ public final class EventReader {
             case VALUE_STRING, VALUE_TRUE, VALUE_FALSE -> parser.getText();
             case VALUE_NUMBER_INT -> parser.getText().equals("-0") ? "0" : parser.getText();
             default ->
-                throw new InvalidEventException("has " + kind(token) + " in the field '" + field
-                        + "', which must be a string, an integer or a boolean");
+                throw new InvalidEventException(
+                        ReasonCode.WRONG_TYPE,
+                        "has " + kind(token) + " in the field '" + field
+                                + "', which must be a string, an integer or a boolean");
         };
     }
 
@@ -235,6 +245,7 @@ public final class EventReader {
         }
         if (!missing.isEmpty()) {
             throw new InvalidEventException(
+                    ReasonCode.MISSING_FIELD,
                     "lacks the field" + (missing.size() == 1 ? " " : "s ") + String.join(", ", missing));
         }
         return fingerprintFunction.apply(Arrays.asList(texts));
@@ -251,8 +262,10 @@ public final class EventReader {
         };
         if (value == null) {
             String got = token.isScalarValue() ? quoted(parser.getText()) : kind(token);
-            throw new InvalidEventException("has " + got + " in the field '" + column.field() + "', which must be "
-                    + column.type().accepts());
+            throw new InvalidEventException(
+                    ReasonCode.WRONG_TYPE,
+                    "has " + got + " in the field '" + column.field() + "', which must be "
+                            + column.type().accepts());
         }
         return value;
     }

@@ -8,8 +8,16 @@ public final class InvalidEventException extends Exception {
 
     private static final long serialVersionUID = 1L;
 
+    private final ReasonCode code;
+
     /** Refuses an event for this reason. */
-    public InvalidEventException(String reason) {
+    public InvalidEventException(ReasonCode code, String reason) {
         super(reason, null, false, false);
+        this.code = code;
+    }
+
+    /** The kind of reason, which does not change with the wording. */
+    public ReasonCode code() {
+        return code;
     }
 }

@@ -23,7 +23,8 @@ final class StorableText {
 
     static void check(byte[] json) throws InvalidEventException {
         if (json.length >= 3 && json[0] == (byte) 0xEF && json[1] == (byte) 0xBB && json[2] == (byte) 0xBF) {
-            throw new InvalidEventException("starts with a byte order mark; send UTF-8 without one");
+            throw new InvalidEventException(
+                    ReasonCode.NOT_UTF8, "starts with a byte order mark; send UTF-8 without one");
         }
         int at = 0;
         while (at < json.length) {
@@ -61,7 +62,8 @@ final class StorableText {
         }
         int next = escapedUnit(json, at + 6);
         if (next < 0 || !Character.isSurrogatePair((char) unit, (char) next)) {
-            throw new InvalidEventException("holds a lone surrogate at byte " + at + ", which is not a character");
+            throw new InvalidEventException(
+                    ReasonCode.NOT_STORABLE, "holds a lone surrogate at byte " + at + ", which is not a character");
         }
         return at + 12;
     }
@@ -104,10 +106,11 @@ final class StorableText {
     }
 
     private static InvalidEventException notUtf8(int at) {
-        return new InvalidEventException("is not UTF-8 at byte " + at);
+        return new InvalidEventException(ReasonCode.NOT_UTF8, "is not UTF-8 at byte " + at);
     }
 
     private static InvalidEventException holdsNul(int at) {
-        return new InvalidEventException("holds U+0000 at byte " + at + ", which the database cannot store");
+        return new InvalidEventException(
+                ReasonCode.NOT_STORABLE, "holds U+0000 at byte " + at + ", which the database cannot store");
     }
 }

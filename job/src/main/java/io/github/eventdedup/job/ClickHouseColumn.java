@@ -5,6 +5,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import io.github.eventdedup.event.ClickHouseType;
 import io.github.eventdedup.event.Column;
 import io.github.eventdedup.event.InvalidEventException;
+import io.github.eventdedup.event.ReasonCode;
 import java.io.IOException;
 import java.io.Serializable;
 import java.time.Instant;
@@ -84,8 +85,10 @@ record ClickHouseColumn(Column column, String type, Kind kind, int precision, bo
                 return;
             }
         } else if (value == null) {
-            throw new InvalidEventException("has no value in the field '" + column.field() + "', which the column '"
-                    + column.name() + "' of type " + type + " must have");
+            throw new InvalidEventException(
+                    ReasonCode.MISSING_FIELD,
+                    "has no value in the field '" + column.field() + "', which the column '" + column.name()
+                            + "' of type " + type + " must have");
         }
         switch (kind) {
             case STRING -> writeText(row, (String) value);
@@ -154,7 +157,9 @@ record ClickHouseColumn(Column column, String type, Kind kind, int precision, bo
     }
 
     private InvalidEventException doesNotFit(Object value) {
-        return new InvalidEventException("has " + value + " in the field '" + column.field() + "', which the column '"
-                + column.name() + "' of type " + type + " cannot hold");
+        return new InvalidEventException(
+                ReasonCode.WRONG_TYPE,
+                "has " + value + " in the field '" + column.field() + "', which the column '" + column.name()
+                        + "' of type " + type + " cannot hold");
     }
 }

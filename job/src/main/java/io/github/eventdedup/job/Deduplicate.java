@@ -3,6 +3,8 @@ package io.github.eventdedup.job;
 import io.github.eventdedup.event.Fingerprint;
 import io.github.eventdedup.event.StreamDefinition;
 import java.time.Duration;
+import org.apache.flink.api.common.state.MapState;
+import org.apache.flink.api.common.state.MapStateDescriptor;
 import org.apache.flink.api.common.state.StateTtlConfig;
 import org.apache.flink.api.common.state.ValueState;
 import org.apache.flink.api.common.state.ValueStateDescriptor;
@@ -19,7 +21,8 @@ import org.apache.flink.util.OutputTag;
 
 /**
  * Lets the first event of each fingerprint through and puts later ones within the window aside. The decision is {@link
- * DeduplicationWindow}'s; this operator keeps its memory, one time per fingerprint.
+ * DeduplicationWindow}'s; this operator keeps its memory, one time per fingerprint. A dead letter that is sent again
+ * ({@link Replay}) passes once for each time that it was rejected.
  */
 final class Deduplicate extends KeyedProcessFunction<Fingerprint, IdentifiedEvent, IdentifiedEvent>
         implements CheckpointedFunction, WithMasterCheckpointHook<StateIdentity> {
@@ -33,8 +36,10 @@ final class Deduplicate extends KeyedProcessFunction<Fingerprint, IdentifiedEven
     private final StateTtlConfig timeToLive;
 
     private transient ValueState<Long> firstSeen;
+    private transient MapState<String, Integer> replays;
     private transient CheckpointedCounter unique;
     private transient CheckpointedCounter duplicate;
+    private transient CheckpointedCounter replayed;
 
     Deduplicate(StreamDefinition stream, StateIdentity identity) {
         this.identity = identity;
@@ -58,30 +63,64 @@ final class Deduplicate extends KeyedProcessFunction<Fingerprint, IdentifiedEven
         ValueStateDescriptor<Long> descriptor = new ValueStateDescriptor<>("first-seen", Types.LONG);
         descriptor.enableTimeToLive(timeToLive);
         firstSeen = context.getKeyedStateStore().getState(descriptor);
+        // The attempt that passed last, by the position of the original. Ordinary events never touch it.
+        MapStateDescriptor<String, Integer> replaysDescriptor =
+                new MapStateDescriptor<>("replays", Types.STRING, Types.INT);
+        replaysDescriptor.enableTimeToLive(timeToLive);
+        replays = context.getKeyedStateStore().getMapState(replaysDescriptor);
         MetricGroup metrics = getRuntimeContext().getMetricGroup().addGroup("stream", identity.stream());
         unique = new CheckpointedCounter("unique", metrics, context);
         duplicate = new CheckpointedCounter("duplicate", metrics, context);
+        replayed = new CheckpointedCounter("replayed", metrics, context);
     }
 
     @Override
     public void processElement(IdentifiedEvent event, Context context, Collector<IdentifiedEvent> out)
             throws Exception {
+        Replay replay = event.replay();
         Long before = firstSeen.value();
         long time = event.source().timestamp();
-        if (window.isDuplicate(before, time)) {
+        boolean wasRejected = replay != null && replay.rejected();
+        boolean isDuplicate =
+                wasRejected ? isRepeated(event.source(), replay, before) : window.isDuplicate(before, time);
+        if (isDuplicate) {
             duplicate.increment();
             context.output(DUPLICATES, event);
-        } else {
-            firstSeen.update(window.firstSeen(before, time));
-            unique.increment();
-            out.collect(event);
+            return;
         }
+        if (!wasRejected || before == null) {
+            firstSeen.update(time);
+        }
+        if (replay != null) {
+            replays.put(position(event.source()), replay.attempt());
+            replayed.increment();
+        }
+        unique.increment();
+        out.collect(event);
+    }
+
+    /**
+     * Whether the replay of an event that a database rejected has no effect any more. The event is known, so the window
+     * says nothing about it. It passes once for each time that it was rejected, and only where it was this state that
+     * decided the original: a job that started without state has read the original again, and decided it anew.
+     */
+    private boolean isRepeated(SourceRecord original, Replay replay, Long before) throws Exception {
+        Integer passed = replays.get(position(original));
+        if (passed != null && replay.attempt() <= passed) {
+            return true;
+        }
+        return before != null && replay.stateId() != null && !replay.stateId().equals(identity.stateId());
+    }
+
+    private static String position(SourceRecord source) {
+        return source.partition() + ":" + source.offset();
     }
 
     @Override
     public void snapshotState(FunctionSnapshotContext context) throws Exception {
         unique.snapshot();
         duplicate.snapshot();
+        replayed.snapshot();
     }
 
     @Override

@@ -66,7 +66,7 @@ public final class DeduplicationJob {
             Neighbours neighbours)
             throws InvalidSettingsException, InterruptedException {
         String kafka = neighbours.kafkaBootstrapServers();
-        Sink<DeadLetter> deadLetters = SideTopics.deadLetters(kafka, stream);
+        Sink<DeadLetter> deadLetters = SideTopics.deadLetters(kafka, stream, identity.stateId());
         topology(
                 environment,
                 stream,

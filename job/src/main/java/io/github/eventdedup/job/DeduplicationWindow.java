@@ -24,12 +24,8 @@ record DeduplicationWindow(long millis) implements Serializable {
      * @param time the record time of the event to decide
      */
     boolean isDuplicate(Long firstSeen, long time) {
-        // An older record can come later, from another partition: the distance counts in both directions.
-        return firstSeen != null && Math.abs(time - firstSeen) < millis;
-    }
-
-    /** What to remember as the first sight once the event at this time was found unique. */
-    long firstSeen(Long before, long time) {
-        return before == null ? time : Math.max(before, time);
+        // A record older than the first sight is a duplicate however old it is. It comes from another partition, or the
+        // broker's clock has stepped back: to let it through would store an event again that is known.
+        return firstSeen != null && time - firstSeen < millis;
     }
 }

@@ -9,5 +9,12 @@ import io.github.eventdedup.event.Fingerprint;
  * @param source the record it came in
  * @param columns the mapped columns in the form the sink writes them ({@link CopyEncoder#columns}): encoded once, where
  *     the event is read, so that what goes over the network is bytes
+ * @param replay says that the record is a dead letter that was sent again; the source is then its original. Null otherwise
  */
-record IdentifiedEvent(Fingerprint fingerprint, SourceRecord source, byte[] columns) {}
+record IdentifiedEvent(Fingerprint fingerprint, SourceRecord source, byte[] columns, Replay replay) {
+
+    /** An event that comes for the first time. */
+    IdentifiedEvent(Fingerprint fingerprint, SourceRecord source, byte[] columns) {
+        this(fingerprint, source, columns, null);
+    }
+}

@@ -3,6 +3,7 @@ package io.github.eventdedup.job;
 import io.github.eventdedup.event.Event;
 import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.event.InvalidEventException;
+import io.github.eventdedup.event.ReasonCode;
 import io.github.eventdedup.event.StreamDefinition;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.metrics.MetricGroup;
@@ -57,11 +58,12 @@ final class Identify extends ProcessFunction<SourceRecord, IdentifiedEvent> impl
             return;
         }
         received.increment();
+        Replay.Resolved resolved = Replay.resolve(record);
         IdentifiedEvent event;
         try {
-            event = identify(record);
+            event = identify(resolved);
         } catch (InvalidEventException e) {
-            deadLetter(record, "the event " + e.getMessage(), context);
+            deadLetter(resolved, e.code(), "the event " + e.getMessage(), context);
             return;
         } catch (RuntimeException e) {
             // A fault of this program that one record brings to light. It must not stop the records behind it.
@@ -71,23 +73,24 @@ final class Identify extends ProcessFunction<SourceRecord, IdentifiedEvent> impl
                     record.offset(),
                     stream.stream(),
                     e);
-            deadLetter(record, "the event cannot be read: " + e, context);
+            deadLetter(resolved, ReasonCode.UNREADABLE, "the event cannot be read: " + e, context);
             return;
         }
         out.collect(event);
     }
 
-    private IdentifiedEvent identify(SourceRecord record) throws InvalidEventException {
+    private IdentifiedEvent identify(Replay.Resolved resolved) throws InvalidEventException {
+        SourceRecord record = resolved.original();
         if (record.value() == null) {
-            throw new InvalidEventException("has no value: a Kafka tombstone");
+            throw new InvalidEventException(ReasonCode.NO_VALUE, "has no value: a Kafka tombstone");
         }
         Event event = reader.read(record.value());
-        return new IdentifiedEvent(event.fingerprint(), record, format.encode(event.columns()));
+        return new IdentifiedEvent(event.fingerprint(), record, format.encode(event.columns()), resolved.replay());
     }
 
-    private void deadLetter(SourceRecord record, String reason, Context context) {
+    private void deadLetter(Replay.Resolved resolved, ReasonCode code, String reason, Context context) {
         deadLettered.increment();
-        context.output(DEAD_LETTERS, new DeadLetter(record, reason));
+        context.output(DEAD_LETTERS, DeadLetter.invalid(resolved.original(), resolved.replay(), code, reason));
     }
 
     @Override

@@ -2,6 +2,7 @@ package io.github.eventdedup.job;
 
 import io.github.eventdedup.event.Fingerprint;
 import io.github.eventdedup.event.PostgresTable;
+import io.github.eventdedup.event.ReasonCode;
 import io.github.eventdedup.event.StreamDefinition;
 import java.io.IOException;
 import java.sql.SQLException;
@@ -148,10 +149,11 @@ final class PostgresWriter implements StatefulSinkWriter<IdentifiedEvent, Postgr
             store(events.subList(half, events.size()));
         } else {
             refused.inc();
-            SourceRecord source = events.get(0).source();
+            IdentifiedEvent event = events.get(0);
             deadLetters.write(
-                    new DeadLetter(source, "Postgres refused the row: " + reason(refusal)),
-                    new RecordTime(source.timestamp(), Long.MIN_VALUE));
+                    DeadLetter.rejected(
+                            event, ReasonCode.REJECTED_BY_POSTGRES, "Postgres refused the row: " + reason(refusal)),
+                    new RecordTime(event.source().timestamp(), Long.MIN_VALUE));
         }
     }
 

@@ -141,7 +141,13 @@ final class RawTopic
 
         @Override
         public void deserialize(ConsumerRecord<byte[], byte[]> record, Collector<SourceRecord> out) {
-            out.collect(new SourceRecord(record.value(), record.partition(), record.offset(), record.timestamp()));
+            out.collect(new SourceRecord(
+                    record.value(),
+                    record.partition(),
+                    record.offset(),
+                    record.timestamp(),
+                    record.key(),
+                    HeaderBytes.write(record.headers())));
         }
 
         @Override

@@ -1,5 +1,6 @@
 package io.github.eventdedup.job;
 
+import io.github.eventdedup.event.ReasonCode;
 import io.github.eventdedup.event.StreamDefinition;
 import java.util.List;
 import org.apache.flink.runtime.state.FunctionInitializationContext;
@@ -37,8 +38,9 @@ final class Refusals extends ProcessFunction<CommittableMessage<ClickHouseBatch>
             List<IdentifiedEvent> events = batch.read();
             for (int i = 0; i < events.size(); i++) {
                 refused.increment();
-                out.collect(new DeadLetter(
-                        events.get(i).source(),
+                out.collect(DeadLetter.rejected(
+                        events.get(i),
+                        ReasonCode.REJECTED_BY_CLICKHOUSE,
                         "ClickHouse refused the row: " + batch.reasons().get(i)));
             }
         }

@@ -3,15 +3,17 @@ package io.github.eventdedup.job;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import io.github.eventdedup.event.StreamDefinition;
+import java.nio.ByteBuffer;
 import org.apache.flink.connector.base.DeliveryGuarantee;
 import org.apache.flink.connector.kafka.sink.KafkaRecordSerializationSchema;
 import org.apache.flink.connector.kafka.sink.KafkaSink;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.Headers;
 
 /**
- * The topics for what is not stored: duplicates and dead letters. Both get the original bytes, headers that say where
- * they came from, and that position as the key, {@code partition:offset}. Delivery is at least once: after a recovery
+ * The topics for what is not stored: duplicates and dead letters. Both get the original bytes, key and headers, headers
+ * that say where they came from, and that position as the key, {@code partition:offset}. Delivery is at least once: after a recovery
  * the same record may be there again, under the same key.
  */
 final class SideTopics {
@@ -22,6 +24,12 @@ final class SideTopics {
      */
     static final int MAX_VALUE_BYTES = 16 << 20;
 
+    /** The most that key and headers of a record may have to be copied: a side topic has 64 KiB more room than the raw topic. */
+    private static final int MAX_ORIGINAL_BYTES = 16 << 10;
+
+    /** Before the name of each header that the record had. */
+    static final String ORIGINAL_HEADER = "original-header.";
+
     private static final int MAX_REQUEST_BYTES = MAX_VALUE_BYTES + (1 << 20);
 
     private SideTopics() {}
@@ -29,27 +37,54 @@ final class SideTopics {
     static KafkaSink<IdentifiedEvent> duplicates(String bootstrapServers, StreamDefinition stream) {
         String topic = stream.duplicatesTopic();
         String rawTopic = stream.stream();
-        return sink(bootstrapServers, "lz4", (event, context, timestamp) -> {
-            ProducerRecord<byte[], byte[]> record = record(topic, rawTopic, event.source());
-            header(record.headers(), "fingerprint", event.fingerprint().toString());
-            return record;
-        });
+        return sink(bootstrapServers, "lz4", (event, context, timestamp) -> duplicate(topic, rawTopic, event));
     }
 
-    /** Compressed as well as any client could have, so that what fitted into the raw topic fits here. */
-    static KafkaSink<DeadLetter> deadLetters(String bootstrapServers, StreamDefinition stream) {
+    static ProducerRecord<byte[], byte[]> duplicate(String topic, String rawTopic, IdentifiedEvent event) {
+        Replay replay = event.replay();
+        SourceRecord source = event.source();
+        ProducerRecord<byte[], byte[]> record = record(
+                topic,
+                rawTopic,
+                replay == null ? source : source.at(replay.partition(), replay.offset(), source.timestamp()));
+        header(record.headers(), "fingerprint", event.fingerprint().toString());
+        if (replay != null) {
+            header(record.headers(), "replay-of", source.partition() + ":" + source.offset());
+            header(record.headers(), "replay-attempt", Integer.toString(replay.attempt()));
+        }
+        return record;
+    }
+
+    /**
+     * Compressed as well as any client could have, so that what fitted into the raw topic fits here.
+     *
+     * @param stateId the lineage of the state that decides the records ({@link StateIdentity})
+     */
+    static KafkaSink<DeadLetter> deadLetters(String bootstrapServers, StreamDefinition stream, String stateId) {
         String topic = stream.deadLettersTopic();
         String rawTopic = stream.stream();
-        return sink(bootstrapServers, "zstd", (letter, context, timestamp) -> deadLetter(topic, rawTopic, letter));
+        return sink(
+                bootstrapServers, "zstd", (letter, context, timestamp) -> deadLetter(topic, rawTopic, stateId, letter));
     }
 
-    static ProducerRecord<byte[], byte[]> deadLetter(String topic, String rawTopic, DeadLetter letter) {
+    static ProducerRecord<byte[], byte[]> deadLetter(String topic, String rawTopic, String stateId, DeadLetter letter) {
         SourceRecord source = letter.source();
         boolean omitted = source.value() != null && source.value().length > MAX_VALUE_BYTES;
-        SourceRecord kept =
-                omitted ? new SourceRecord(null, source.partition(), source.offset(), source.timestamp()) : source;
+        SourceRecord kept = omitted
+                ? new SourceRecord(
+                        null, source.partition(), source.offset(), source.timestamp(), source.key(), source.headers())
+                : source;
         ProducerRecord<byte[], byte[]> record = record(topic, rawTopic, kept);
         header(record.headers(), "reason", letter.reason());
+        header(record.headers(), "reason-code", letter.reasonCode());
+        header(record.headers(), "state-id", stateId);
+        if (letter.fingerprint() != null) {
+            header(record.headers(), "fingerprint", letter.fingerprint());
+        }
+        if (letter.attempt() > 0) {
+            header(record.headers(), "replay-attempt", Integer.toString(letter.attempt()));
+            header(record.headers(), "replayed-at", letter.replayedAt());
+        }
         if (omitted) {
             header(record.headers(), "value-omitted", source.value().length + " bytes; read them at the position");
         }
@@ -77,7 +112,35 @@ final class SideTopics {
         header(record.headers(), "partition", Integer.toString(source.partition()));
         header(record.headers(), "offset", Long.toString(source.offset()));
         header(record.headers(), "timestamp", Long.toString(source.timestamp()));
+        // As Spring writes them, and other tools read them.
+        header(record.headers(), "kafka_dlt-original-topic", rawTopic);
+        record.headers()
+                .add(
+                        "kafka_dlt-original-partition",
+                        ByteBuffer.allocate(Integer.BYTES)
+                                .putInt(source.partition())
+                                .array())
+                .add(
+                        "kafka_dlt-original-offset",
+                        ByteBuffer.allocate(Long.BYTES).putLong(source.offset()).array());
+        original(record.headers(), source);
         return record;
+    }
+
+    /** What the record had beside its value. More than a side topic is sure to have room for stays where it is. */
+    private static void original(Headers headers, SourceRecord source) {
+        int bytes = (source.key() == null ? 0 : source.key().length)
+                + (source.headers() == null ? 0 : source.headers().length);
+        if (bytes > MAX_ORIGINAL_BYTES) {
+            header(headers, "original-omitted", bytes + " bytes of key and headers; read them at the position");
+            return;
+        }
+        if (source.key() != null) {
+            headers.add("original-key", source.key());
+        }
+        for (Header header : HeaderBytes.read(source.headers())) {
+            headers.add(ORIGINAL_HEADER + header.key(), header.value());
+        }
     }
 
     private static void header(Headers headers, String name, String value) {

@@ -33,6 +33,7 @@ class DeduplicateTest {
 
     private static final long WINDOW = Duration.ofDays(7).toMillis();
     private static final long SLACK = Duration.ofDays(1).toMillis();
+    private static final String STATE_ID = "8b0c6b0e-9a55-4b6c-8f0e-000000000001";
     private static final long START = 1_746_057_600_000L;
 
     private final FingerprintFunction fingerprints = new FingerprintFunction("view-events");
@@ -171,6 +172,102 @@ class DeduplicateTest {
     }
 
     @Test
+    void aRecordOlderThanTheFirstSightIsADuplicateAlways() throws Exception {
+        process(event("a", 1, START + 30 * WINDOW), event("a", 2, START), event("a", 3, START + WINDOW));
+
+        assertThat(uniqueOffsets()).containsExactly(1L);
+        assertThat(duplicateOffsets()).containsExactly(2L, 3L);
+    }
+
+    @Test
+    void aRejectedEventPassesOnceForEachReplayAndItsOtherCopiesStayDuplicates() throws Exception {
+        IdentifiedEvent again = replay(event("a", 1, START), 1, STATE_ID);
+        process(event("a", 1, START), event("a", 2, START + 1), again, again, event("a", 3, START + 2));
+        assertThat(uniqueOffsets()).as("the original and its first replay").containsExactly(1L, 1L);
+        assertThat(duplicateOffsets()).containsExactly(2L, 1L, 3L);
+
+        // Rejected once more, and replayed once more.
+        process(replay(event("a", 1, START), 2, STATE_ID), again, replay(event("a", 1, START), 2, STATE_ID));
+        assertThat(uniqueOffsets()).containsExactly(1L, 1L, 1L);
+        assertThat(count("replayed")).isEqualTo(2);
+        assertThat(count("unique")).isEqualTo(3);
+        assertThat(count("duplicate")).isEqualTo(5);
+    }
+
+    @Test
+    void whatWasReplayedIsRememberedInASnapshot() throws Exception {
+        IdentifiedEvent again = replay(event("a", 1, START), 1, STATE_ID);
+        process(event("a", 1, START), again);
+        restore(Duration.ofMillis(WINDOW));
+        process(again);
+
+        assertThat(uniqueOffsets()).isEmpty();
+        assertThat(duplicateOffsets()).containsExactly(1L);
+    }
+
+    @Test
+    void twoRejectedEventsOfOneFingerprintAreReplayedEach() throws Exception {
+        process(event("a", 1, START), event("a", 9, START + WINDOW));
+        process(replay(event("a", 1, START), 1, STATE_ID), replay(event("a", 9, START + WINDOW), 1, STATE_ID));
+
+        assertThat(uniqueOffsets()).containsExactly(1L, 9L, 1L, 9L);
+    }
+
+    /** A job without the state of before has read the original again and decided it: its own letters are those that count. */
+    @Test
+    void aReplayForAnotherStateIsADuplicateOfTheOriginalThatThisOneDecided() throws Exception {
+        process(event("a", 1, START), replay(event("a", 1, START), 1, "another"));
+        assertThat(uniqueOffsets()).containsExactly(1L);
+        assertThat(duplicateOffsets()).containsExactly(1L);
+
+        process(replay(event("b", 2, START), 1, "another"), replay(event("b", 2, START), 1, "another"));
+        assertThat(uniqueOffsets()).as("whose original is gone").containsExactly(1L, 2L);
+    }
+
+    @Test
+    void aLetterOfAnEarlierVersionHasNoStateAndIsReplayed() throws Exception {
+        process(event("a", 1, START), replay(event("a", 1, START), 1, null));
+
+        assertThat(uniqueOffsets()).containsExactly(1L, 1L);
+    }
+
+    @Test
+    void anInvalidEventThatIsReplayedIsDecidedAsIfItCameForTheFirstTime() throws Exception {
+        Replay invalid = new Replay(0, 100, 1, false, STATE_ID);
+        IdentifiedEvent first = event("a", 1, START);
+        IdentifiedEvent again = new IdentifiedEvent(first.fingerprint(), first.source(), first.columns(), invalid);
+        process(again, again, event("a", 2, START + 1));
+        assertThat(uniqueOffsets()).containsExactly(1L);
+        assertThat(duplicateOffsets()).containsExactly(1L, 2L);
+
+        process(event("b", 3, START + 5), replayOfInvalid(event("b", 1, START)));
+        assertThat(uniqueOffsets()).as("an equal event was stored meanwhile").containsExactly(1L, 3L);
+    }
+
+    @Test
+    void aReplayAfterEverythingHasExpiredIsStored() throws Exception {
+        process(event("a", 1, START));
+        clockShows(START + WINDOW + SLACK + 1);
+        compact();
+        process(replay(event("a", 1, START), 1, STATE_ID), event("a", 5, START + WINDOW + SLACK + 1));
+
+        assertThat(uniqueOffsets()).containsExactly(1L, 1L, 5L);
+    }
+
+    private static IdentifiedEvent replay(IdentifiedEvent original, int attempt, String stateId) {
+        return new IdentifiedEvent(
+                original.fingerprint(),
+                original.source(),
+                original.columns(),
+                new Replay(0, 1000 + attempt, attempt, true, stateId));
+    }
+
+    private static IdentifiedEvent replayOfInvalid(IdentifiedEvent original) {
+        return new IdentifiedEvent(
+                original.fingerprint(), original.source(), original.columns(), new Replay(0, 1000, 1, false, STATE_ID));
+    }
+
+    @Test
     void aWindowThatWasChangedIsTheOneThatCounts() throws Exception {
         process(event("a", 1, START));
         restore(Duration.ofMillis(2 * WINDOW));
@@ -214,7 +311,17 @@ class DeduplicateTest {
 
     private static KeyedOneInputStreamOperatorTestHarness<Fingerprint, IdentifiedEvent, IdentifiedEvent> harness(
             StreamDefinition stream, EmbeddedRocksDBStateBackend backend) throws Exception {
-        var operator = new KeyedProcessOperator<>(new Deduplicate(stream, StateIdentity.of(stream)));
+        var operator = new KeyedProcessOperator<>(new Deduplicate(
+                stream,
+                new StateIdentity(
+                        stream.stream(),
+                        stream.fingerprint(),
+                        STATE_ID,
+                        null,
+                        null,
+                        null,
+                        StateIdentity.SOURCE_UID,
+                        0)));
         var created = new KeyedOneInputStreamOperatorTestHarness<>(
                 operator, IdentifiedEvent::fingerprint, ImmutableType.FINGERPRINT);
         created.setStateBackend(backend);

@@ -8,6 +8,8 @@ import java.util.List;
 import org.apache.flink.api.common.typeutils.TypeSerializerSnapshot;
 import org.apache.flink.core.memory.DataInputDeserializer;
 import org.apache.flink.core.memory.DataOutputSerializer;
+import org.apache.kafka.common.header.internals.RecordHeader;
+import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.junit.jupiter.api.Test;
 
 class SerializerTest {
@@ -40,11 +42,54 @@ class SerializerTest {
     void anEventSurvivesTheWayBetweenSubtasks() throws Exception {
         IdentifiedEvent event = new IdentifiedEvent(
                 fingerprint, new SourceRecord(new byte[] {1, 2, 3}, 3, 1L << 40, 1_746_057_600_000L), new byte[] {4});
+
+        assertThat(read(written(event))).usingRecursiveComparison().isEqualTo(event);
+    }
+
+    @Test
+    void keyHeadersAndReplaySurviveTheWayToo() throws Exception {
+        byte[] headers = HeaderBytes.write(
+                new RecordHeaders().add("a", new byte[] {1, 2}).add("без значения", null));
+        for (byte[] key : new byte[][] {null, {}, {9}, fingerprint.bytes()}) {
+            for (Replay replay :
+                    new Replay[] {null, new Replay(1, 2, 3, true, null), new Replay(1, 2, 3, false, "s")}) {
+                for (byte[] some : new byte[][] {null, headers}) {
+                    SourceRecord source = new SourceRecord(new byte[] {1}, 3, 4, 5, key, some);
+                    IdentifiedEvent event = new IdentifiedEvent(fingerprint, source, new byte[] {4}, replay);
+                    assertThat(read(written(event))).usingRecursiveComparison().isEqualTo(event);
+                }
+            }
+        }
+        assertThat(HeaderBytes.read(headers))
+                .containsExactly(new RecordHeader("a", new byte[] {1, 2}), new RecordHeader("без значения", null));
+    }
+
+    /** Batches in savepoints hold events as earlier versions wrote them. */
+    @Test
+    void anEventThatAnEarlierVersionWroteIsRead() throws Exception {
+        DataOutputSerializer out = new DataOutputSerializer(64);
+        FingerprintSerializer.INSTANCE.serialize(fingerprint, out);
+        out.writeInt(3);
+        out.writeLong(1L << 40);
+        out.writeLong(5);
+        out.writeInt(1);
+        out.write(new byte[] {4});
+        out.writeInt(2);
+        out.write(new byte[] {1, 2});
+
+        assertThat(read(out.getCopyOfBuffer()))
+                .usingRecursiveComparison()
+                .isEqualTo(new IdentifiedEvent(
+                        fingerprint, new SourceRecord(new byte[] {1, 2}, 3, 1L << 40, 5), new byte[] {4}));
+    }
+
+    private static byte[] written(IdentifiedEvent event) throws Exception {
         DataOutputSerializer out = new DataOutputSerializer(64);
         IdentifiedEventSerializer.INSTANCE.serialize(event, out);
-        IdentifiedEvent read =
-                IdentifiedEventSerializer.INSTANCE.deserialize(new DataInputDeserializer(out.getCopyOfBuffer()));
+        return out.getCopyOfBuffer();
+    }
 
-        assertThat(read).usingRecursiveComparison().isEqualTo(event);
+    private static IdentifiedEvent read(byte[] written) throws Exception {
+        return IdentifiedEventSerializer.INSTANCE.deserialize(new DataInputDeserializer(written));
     }
 }

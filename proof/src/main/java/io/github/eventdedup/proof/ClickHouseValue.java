@@ -3,6 +3,7 @@ package io.github.eventdedup.proof;
 import io.github.eventdedup.event.Column;
 import io.github.eventdedup.event.ColumnType;
 import io.github.eventdedup.event.InvalidEventException;
+import io.github.eventdedup.event.ReasonCode;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
@@ -96,7 +97,8 @@ record ClickHouseValue(Column column, String base, int digits, boolean nullable)
     String text(Object value) throws InvalidEventException {
         if (value == null) {
             if (!nullable) {
-                throw new InvalidEventException("has no value for the column '" + column.name() + "'");
+                throw new InvalidEventException(
+                        ReasonCode.MISSING_FIELD, "has no value for the column '" + column.name() + "'");
             }
             return null;
         }
@@ -131,7 +133,8 @@ record ClickHouseValue(Column column, String base, int digits, boolean nullable)
 
     private <T> T inRange(boolean fits, T value) throws InvalidEventException {
         if (!fits) {
-            throw new InvalidEventException("has " + value + ", which the column '" + column.name() + "' cannot hold");
+            throw new InvalidEventException(
+                    ReasonCode.WRONG_TYPE, "has " + value + ", which the column '" + column.name() + "' cannot hold");
         }
         return value;
     }

@@ -5,6 +5,7 @@ import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.event.Fingerprint;
 import io.github.eventdedup.event.InvalidEventException;
 import io.github.eventdedup.event.PostgresTable;
+import io.github.eventdedup.event.ReasonCode;
 import io.github.eventdedup.event.StreamDefinition;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
@@ -174,7 +175,7 @@ final class StreamAudit {
         present.add(record.partition(), record.offset());
         try {
             if (record.value() == null) {
-                throw new InvalidEventException("has no value");
+                throw new InvalidEventException(ReasonCode.NO_VALUE, "has no value");
             }
             Event event = reader.read(record.value());
             rows.putExpected(event.columns(), record.value(), expected.clear());

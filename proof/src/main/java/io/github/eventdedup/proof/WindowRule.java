@@ -4,8 +4,8 @@ import java.time.Duration;
 
 /**
  * The rule of the window, for the events of one fingerprint in their order: the first one is new; those that follow are
- * copies of it for as long as their record time is less than one window away from its own, in either direction; the
- * next one after that is new, and the window runs from it. Written from the rule (docs/adr/0002), not from the job.
+ * copies of it until one is a window or more later; that one is new, and the window runs from it. One that is older
+ * than the first is a copy, however old it is. Written from the rule (docs/adr/0002), not from the job.
  *
  * <p>Not thread-safe.
  */
@@ -36,10 +36,10 @@ final class WindowRule {
             startFrom(millis);
             return true;
         }
-        if (Math.abs(millis - firstMillis) < windowMillis) {
+        if (millis - firstMillis < windowMillis) {
             return false;
         }
-        firstMillis = Math.max(firstMillis, millis);
+        firstMillis = millis;
         return true;
     }
 }

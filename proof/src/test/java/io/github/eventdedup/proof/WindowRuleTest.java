@@ -31,12 +31,14 @@ class WindowRuleTest {
     }
 
     @Test
-    void anOlderOneCountsInTheOtherDirection() {
+    void anOlderOneIsACopyHoweverOldItIs() {
         assertThat(rule.isNew(1000)).isTrue();
         assertThat(rule.isNew(901)).isFalse();
-        assertThat(rule.isNew(900)).isTrue();
-        // The window still runs from the later of both.
+        assertThat(rule.isNew(900)).isFalse();
+        assertThat(rule.isNew(0)).isFalse();
+        // The window still runs from the first.
         assertThat(rule.isNew(1050)).isFalse();
+        assertThat(rule.isNew(1100)).isTrue();
     }
 
     @Test
