@@ -1,5 +1,6 @@
 package io.github.eventdedup.ingest;
 
+import io.github.eventdedup.event.EnvironmentVariables;
 import io.github.eventdedup.event.EventReader;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
@@ -136,7 +137,8 @@ record IngestSettings(
      *
      * @throws StartupException with every error at once, one a line
      */
-    static IngestSettings from(Map<String, String> environment) throws StartupException {
+    static IngestSettings from(Map<String, String> variables) throws StartupException {
+        Map<String, String> environment = EnvironmentVariables.settings(variables);
         Reading reading = new Reading(environment);
         for (String key : new TreeSet<>(environment.keySet())) {
             if (key.startsWith("DEDUP_") && !KEYS.contains(key)) {
@@ -255,7 +257,7 @@ record IngestSettings(
             String url = text(POSTGRES_URL, "none");
             if (!url.startsWith("jdbc:postgresql://")) {
                 error(POSTGRES_URL, "must be a JDBC URL such as jdbc:postgresql://127.0.0.1:5432/dedup");
-            } else if (url.contains("password=")) {
+            } else if (EnvironmentVariables.holdsPassword(url)) {
                 error(
                         POSTGRES_URL,
                         "holds a password; put it into " + POSTGRES_PASSWORD + " or the file that "

@@ -118,6 +118,28 @@ class IngestSettingsTest {
     }
 
     @Test
+    void ignoresTheVariablesOfAnOrchestrator() throws Exception {
+        assertThat(IngestSettings.from(Map.of(
+                        "DEDUP_INGEST_SERVICE_HOST", "10.0.0.7",
+                        "DEDUP_INGEST_SERVICE_PORT_HTTP", "8001",
+                        "DEDUP_INGEST_PORT", "tcp://10.0.0.7:8001",
+                        "DEDUP_HTTP_PORT", "tcp://10.0.0.8:80")))
+                .isEqualTo(IngestSettings.from(Map.of()));
+    }
+
+    @Test
+    void tellsThePasswordOfAKeyFromThatOfTheUser() throws Exception {
+        String url = "jdbc:postgresql://db/x?sslmode=verify-full&sslpassword=";
+        assertThat(IngestSettings.from(Map.of("DEDUP_POSTGRES_URL", url, "DEDUP_POSTGRES_PASSWORD", "hunter2"))
+                        .postgres()
+                        .url())
+                .isEqualTo(url);
+        assertThatThrownBy(() -> IngestSettings.from(
+                        Map.of("DEDUP_POSTGRES_URL", url + "&password=x", "DEDUP_POSTGRES_PASSWORD", "hunter2")))
+                .hasMessageContaining("holds a password");
+    }
+
+    @Test
     void refusesAnUnknownKey() {
         assertThatThrownBy(() -> IngestSettings.from(Map.of("DEDUP_PORT", "8001")))
                 .hasMessageContaining("DEDUP_PORT is not known");

@@ -1,5 +1,6 @@
 package io.github.eventdedup.job;
 
+import io.github.eventdedup.event.EnvironmentVariables;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -46,7 +47,8 @@ record Neighbours(String kafkaBootstrapServers, PostgresLogin postgres, ClickHou
      * Reads them; what cannot be used is added to the errors, and the result is not to be used then. Passwords are read where
      * they are used: which are needed depends on the stream.
      */
-    static Neighbours of(Map<String, String> environment, List<String> errors) {
+    static Neighbours of(Map<String, String> variables, List<String> errors) {
+        Map<String, String> environment = EnvironmentVariables.settings(variables);
         for (String name : new TreeSet<>(environment.keySet())) {
             if (name.startsWith("DEDUP_") && !KNOWN.contains(name)) {
                 errors.add(name + ": unknown setting; known: " + String.join(", ", new TreeSet<>(KNOWN)));
@@ -55,7 +57,7 @@ record Neighbours(String kafkaBootstrapServers, PostgresLogin postgres, ClickHou
         String postgres = environment.getOrDefault(POSTGRES_URL, "jdbc:postgresql://127.0.0.1:5432/dedup");
         if (!postgres.startsWith("jdbc:postgresql://")) {
             errors.add(POSTGRES_URL + ": must be a JDBC URL such as jdbc:postgresql://127.0.0.1:5432/dedup");
-        } else if (postgres.contains("password=")) {
+        } else if (EnvironmentVariables.holdsPassword(postgres)) {
             errors.add(POSTGRES_URL + ": holds a password; put it into " + PostgresLogin.PASSWORD.variable()
                     + " or the file " + PostgresLogin.PASSWORD.fileVariable() + " names");
         }

@@ -1,5 +1,6 @@
 package io.github.eventdedup.relay;
 
+import io.github.eventdedup.event.EnvironmentVariables;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
@@ -41,7 +42,8 @@ record RelaySettings(
      *
      * @throws StartupException with every error at once, one a line
      */
-    static RelaySettings from(List<String> arguments, Map<String, String> environment) throws StartupException {
+    static RelaySettings from(List<String> arguments, Map<String, String> variables) throws StartupException {
+        Map<String, String> environment = EnvironmentVariables.settings(variables);
         Reading reading = new Reading(environment);
         for (String key : new TreeSet<>(environment.keySet())) {
             if (key.startsWith("DEDUP_") && !KEYS.contains(key)) {
@@ -110,7 +112,7 @@ record RelaySettings(
             String url = text(POSTGRES_URL, "jdbc:postgresql://127.0.0.1:5432/dedup");
             if (!url.startsWith("jdbc:postgresql://")) {
                 error(POSTGRES_URL, "must be a JDBC URL such as jdbc:postgresql://127.0.0.1:5432/dedup");
-            } else if (url.contains("password=")) {
+            } else if (EnvironmentVariables.holdsPassword(url)) {
                 error(
                         POSTGRES_URL,
                         "holds a password; put it into " + POSTGRES_PASSWORD + " or the file that "

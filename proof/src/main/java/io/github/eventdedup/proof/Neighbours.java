@@ -1,5 +1,6 @@
 package io.github.eventdedup.proof;
 
+import io.github.eventdedup.event.EnvironmentVariables;
 import io.github.eventdedup.event.InvalidStreamDefinitionException;
 import io.github.eventdedup.event.StreamDefinition;
 import java.io.IOException;
@@ -60,7 +61,8 @@ record Neighbours(
             Map.entry("DEDUP_REPORTS_DIR", ".")));
 
     /** @throws ProofException with every setting that cannot be used, one a line */
-    static Neighbours of(Map<String, String> environment) {
+    static Neighbours of(Map<String, String> variables) {
+        Map<String, String> environment = EnvironmentVariables.settings(variables);
         List<String> errors = new ArrayList<>();
         for (String name : new TreeSet<>(environment.keySet())) {
             if (name.startsWith("DEDUP_") && !DEFAULTS.containsKey(name)) {
@@ -70,7 +72,7 @@ record Neighbours(
         Map<String, String> values = new TreeMap<>(DEFAULTS);
         values.replaceAll((name, byDefault) -> environment.getOrDefault(name, byDefault));
         String postgres = values.get("DEDUP_POSTGRES_URL");
-        if (!postgres.startsWith("jdbc:postgresql://") || postgres.contains("password=")) {
+        if (!postgres.startsWith("jdbc:postgresql://") || EnvironmentVariables.holdsPassword(postgres)) {
             errors.add("DEDUP_POSTGRES_URL: must be a JDBC URL such as " + DEFAULTS.get("DEDUP_POSTGRES_URL")
                     + ", without a password");
         }
