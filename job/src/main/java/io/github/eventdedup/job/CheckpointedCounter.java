@@ -3,6 +3,7 @@ package io.github.eventdedup.job;
 import java.util.List;
 import org.apache.flink.api.common.state.ListState;
 import org.apache.flink.api.common.state.ListStateDescriptor;
+import org.apache.flink.api.common.state.OperatorStateStore;
 import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.metrics.Counter;
 import org.apache.flink.metrics.MetricGroup;
@@ -20,7 +21,12 @@ final class CheckpointedCounter {
 
     /** Takes the count up from the checkpoint, where there is one, and shows it as a metric of this name. */
     CheckpointedCounter(String name, MetricGroup metrics, FunctionInitializationContext context) throws Exception {
-        state = context.getOperatorStateStore().getListState(new ListStateDescriptor<>(name, Types.LONG));
+        this(name, metrics, context.getOperatorStateStore());
+    }
+
+    /** As above, for an operator that is not a function. */
+    CheckpointedCounter(String name, MetricGroup metrics, OperatorStateStore states) throws Exception {
+        state = states.getListState(new ListStateDescriptor<>(name, Types.LONG));
         for (long count : state.get()) {
             counter.inc(count);
         }

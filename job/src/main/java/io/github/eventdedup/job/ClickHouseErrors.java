@@ -7,30 +7,56 @@ import java.util.Set;
 import java.util.regex.Pattern;
 
 /** What a failed insert means for the rows it carried, by ClickHouse's error code ({@code system.errors} lists them). */
-final class ClickHouseErrors {
+enum ClickHouseErrors {
+
+    /** A row is at fault, and nothing of the insert was stored. Fewer rows, or one of them alone, tell which. */
+    ROW,
 
     /**
-     * A row itself is at fault: a parse or conversion in an expression of the table failed, a value or string is out of
-     * bounds, a constraint is violated, throwIf; or the rows are of more partitions than one insert may have (252), which
-     * fewer rows are not.
+     * Too many rows, bytes or partitions for one insert, which was refused before anything was stored. Fewer may pass.
      */
-    private static final Set<Integer> REFUSALS =
-            Set.of(6, 25, 26, 27, 38, 41, 69, 70, 72, 131, 153, 252, 321, 349, 395, 407, 441, 469, 691);
+    TOO_MUCH,
+
+    /** The server does not take rows now, was not reached, or did not answer. Some rows may be stored. */
+    OUTAGE,
+
+    /** Something is set up wrongly, which no row is to blame for: a login, a grant, the table's columns. */
+    CONFIGURATION,
+
+    /** Anything else. Whether other rows are stored tells whether it is the row or the table. */
+    UNKNOWN;
 
     /**
-     * The server cannot take it now: timeouts, too many queries or parts, out of memory or disk, read-only, shutting down,
-     * its coordination away, I/O error.
+     * A parse or conversion in an expression of the table failed, a value or string is out of bounds, a constraint is
+     * violated, throwIf.
+     */
+    private static final Set<Integer> ROWS =
+            Set.of(6, 25, 26, 27, 38, 41, 69, 70, 72, 131, 153, 321, 349, 395, 407, 441, 469, 691);
+
+    /**
+     * Timeouts, too many queries or parts, out of memory or disk, read-only, shutting down, its coordination unavailable,
+     * I/O error.
      */
     private static final Set<Integer> OUTAGES = Set.of(
             159, 160, 201, 202, 203, 209, 210, 225, 236, 241, 242, 243, 244, 285, 289, 319, 364, 394, 425, 439, 473,
             499, 677, 745, 999);
+
+    /**
+     * No such table, database, column or user; wrong password, no grant, settings that may not be changed; a table whose
+     * columns are no longer those of the job.
+     */
+    private static final Set<Integer> CONFIGURATIONS =
+            Set.of(8, 10, 16, 33, 53, 60, 81, 115, 117, 164, 192, 193, 194, 452, 497, 516);
 
     /** An answer that is not ClickHouse's, but that of a proxy in front of it, say; and which of those are worth a retry. */
     private static final int NOT_CLICKHOUSE = 0;
 
     private static final Set<Integer> PASSING_HTTP_ERRORS = Set.of(408, 425, 429);
 
-    /** What a materialized view refuses is in the table already: to insert it in halves would store it twice. */
+    /** A proxy takes no body of this length. */
+    private static final int CONTENT_TOO_LARGE = 413;
+
+    /** What a materialized view rejects is in the table already: to insert it in pieces would store it twice. */
     private static final String IN_A_VIEW = "while pushing to view";
 
     /** Many parts are a state of the table; many partitions are one of the insert. They share their code. */
@@ -39,28 +65,38 @@ final class ClickHouseErrors {
     /** What the server's messages end with, and what may follow on further lines. */
     private static final Pattern VERSION_AND_QUERY = Pattern.compile("(?s)(?: \\(version .*|\\R.*|(?<=^.{1000}).*)");
 
-    private ClickHouseErrors() {}
-
-    /** Whether the same rows would be refused again, however often they are sent. */
-    static boolean isRefusal(RuntimeException e) {
+    /** What the error means. */
+    static ClickHouseErrors of(RuntimeException e) {
         ServerException error = serverError(e);
-        return error != null
-                && REFUSALS.contains(error.getCode())
-                && !error.getMessage().contains(IN_A_VIEW)
-                && !(error.getCode() == TOO_MANY_PARTS && error.getMessage().contains("Too many parts"));
+        if (error == null) {
+            boolean network = hasCause(e, IOException.class) || hasCause(e, ConnectionInitiationException.class);
+            return network ? OUTAGE : UNKNOWN;
+        }
+        if (error.getCode() == NOT_CLICKHOUSE) {
+            int status = error.getTransportProtocolCode();
+            if (status == CONTENT_TOO_LARGE) {
+                return TOO_MUCH;
+            }
+            return status >= 500 || PASSING_HTTP_ERRORS.contains(status) ? OUTAGE : CONFIGURATION;
+        }
+        if (error.getMessage().contains(IN_A_VIEW)) {
+            return OUTAGES.contains(error.getCode()) ? OUTAGE : CONFIGURATION;
+        }
+        if (error.getCode() == TOO_MANY_PARTS) {
+            return error.getMessage().contains("Too many parts") ? OUTAGE : TOO_MUCH;
+        }
+        if (OUTAGES.contains(error.getCode())) {
+            return OUTAGE;
+        }
+        if (CONFIGURATIONS.contains(error.getCode())) {
+            return CONFIGURATION;
+        }
+        return ROWS.contains(error.getCode()) ? ROW : UNKNOWN;
     }
 
     /** Whether it is worth waiting and trying again: also where the server was not reached, or did not answer. */
     static boolean isOutage(RuntimeException e) {
-        ServerException error = serverError(e);
-        if (error == null) {
-            return hasCause(e, IOException.class) || hasCause(e, ConnectionInitiationException.class);
-        }
-        if (error.getCode() == NOT_CLICKHOUSE) {
-            int status = error.getTransportProtocolCode();
-            return status >= 500 || PASSING_HTTP_ERRORS.contains(status);
-        }
-        return OUTAGES.contains(error.getCode()) || error.getCode() == TOO_MANY_PARTS;
+        return of(e) == OUTAGE;
     }
 
     private static boolean hasCause(Throwable e, Class<? extends Throwable> type) {

@@ -5,10 +5,17 @@ import com.clickhouse.client.api.query.GenericRecord;
 import io.github.eventdedup.event.ClickHouseTable;
 import io.github.eventdedup.event.ClickHouseType;
 import io.github.eventdedup.event.Column;
+import java.io.IOException;
+import java.io.Serializable;
+import java.io.UncheckedIOException;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -16,18 +23,26 @@ import java.util.regex.Pattern;
  * What ClickHouse says about a stream's table: how rows are written, and what stands in the way of storing them once.
  *
  * @param format the columns that are filled; not to be used where there are findings
+ * @param partitionKey how the partition of a row is known
+ * @param rememberedParts how many of its newest parts the table recognises when they come again
  * @param findings what is to be mended first, a line each
  */
-record ClickHouseSchema(RowBinary format, List<String> findings) {
+record ClickHouseSchema(
+        RowBinary format, ClickHousePartitions.Key partitionKey, long rememberedParts, List<String> findings)
+        implements Serializable {
+
+    private static final long serialVersionUID = 1L;
 
     /**
-     * The least number of parts that the table has to remember. The inserts of one checkpoint are repeated at most: a few for
-     * each subtask, up to {@link ClickHouseCommitter#MAX_INSERTS} where rows are refused. Each makes a part for every
-     * partition that its rows belong to.
+     * The least number of parts that the table has to remember. A recovery repeats the inserts of one checkpoint at most, and
+     * {@link ClickHouseCommitter#requireRoom} bounds the parts that these make.
      */
     private static final long WINDOW = 1_000;
 
     private static final long WINDOW_WITH_PARTITIONS = 10_000;
+
+    /** A database's name and a table's, each in backticks where it has to be. */
+    private static final Pattern TABLE_NAME = Pattern.compile("(`[^`]+`|[^`.]+)\\.(`[^`]+`|[^`.]+)");
 
     /** Replicated tables forget by time too. A savepoint holds inserted batches, and a job may be stopped for days. */
     private static final long SECONDS = 7 * 24 * 3600;
@@ -40,6 +55,8 @@ record ClickHouseSchema(RowBinary format, List<String> findings) {
     static ClickHouseSchema of(ClickHouseLogin login, ClickHouseTable table) {
         List<String> findings = new ArrayList<>();
         List<ClickHouseColumn> columns = new ArrayList<>();
+        String partitionKey = "";
+        long remembered = 0;
         try (Client client = login.connect()) {
             Map<String, Object> names = names(login, table);
             List<GenericRecord> found = client.queryAll(
@@ -50,13 +67,31 @@ record ClickHouseSchema(RowBinary format, List<String> findings) {
                 findings.add("ClickHouse has no table " + quoted(names) + " that user '" + login.user()
                         + "' may use: apply the files of sql/clickhouse, or grant it");
             } else {
-                checkEngine(client, names, found.get(0), findings);
+                partitionKey = found.get(0).getString("partition_key");
+                remembered = checkEngine(client, names, found.get(0), findings);
+                checkViews(client, names, findings);
                 columns.addAll(columns(client, names, table, findings));
                 checkGrant(client, login, names, findings);
                 checkProfile(client, login, findings);
             }
         }
-        return new ClickHouseSchema(new RowBinary(List.copyOf(columns)), findings);
+        RowBinary format = new RowBinary(List.copyOf(columns));
+        return new ClickHouseSchema(format, partitionKey(login, partitionKey, format, findings), remembered, findings);
+    }
+
+    private static ClickHousePartitions.Key partitionKey(
+            ClickHouseLogin login, String expression, RowBinary format, List<String> findings) {
+        if (!findings.isEmpty()) {
+            return new ClickHousePartitions.Key(expression, false);
+        }
+        try {
+            return ClickHousePartitions.keyOf(login, expression, format);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException("interrupted while asking ClickHouse", e);
+        }
     }
 
     private static Map<String, Object> names(ClickHouseLogin login, ClickHouseTable table) {
@@ -71,43 +106,128 @@ record ClickHouseSchema(RowBinary format, List<String> findings) {
         return '`' + names.get("database").toString() + "`.`" + names.get("table") + '`';
     }
 
-    private static void checkEngine(
+    /** @return how many parts the table remembers */
+    private static long checkEngine(
             Client client, Map<String, Object> names, GenericRecord table, List<String> findings) {
         String engine = table.getString("engine");
         if (!engine.endsWith("MergeTree")) {
             findings.add("table " + quoted(names) + " has the engine " + engine
                     + ": only a MergeTree recognises what is sent again after a failure");
-            return;
+            return 0;
         }
         long window = table.getString("partition_key").isEmpty() ? WINDOW : WINDOW_WITH_PARTITIONS;
-        if (engine.startsWith("Replicated") || engine.startsWith("Shared")) {
-            requireSetting(client, names, table, "replicated_deduplication_window", window, findings);
+        if (isReplicated(engine)) {
             requireSetting(client, names, table, "replicated_deduplication_window_seconds", SECONDS, findings);
-        } else {
-            requireSetting(client, names, table, "non_replicated_deduplication_window", window, findings);
+            return requireSetting(client, names, table, "replicated_deduplication_window", window, findings);
+        }
+        return requireSetting(client, names, table, "non_replicated_deduplication_window", window, findings);
+    }
+
+    private static boolean isReplicated(String engine) {
+        return engine.startsWith("Replicated") || engine.startsWith("Shared");
+    }
+
+    /**
+     * What ClickHouse hands on to materialized views it hands on again when a batch comes again, unless the tables that
+     * they fill remember tokens too. Views may fill tables that have views.
+     */
+    private static void checkViews(Client client, Map<String, Object> names, List<String> findings) {
+        Deque<Map<String, Object>> tables = new ArrayDeque<>(List.of(names));
+        Set<String> seen = new HashSet<>();
+        while (!tables.isEmpty()) {
+            Map<String, Object> table = tables.pop();
+            List<GenericRecord> views = client.queryAll(
+                    "SELECT v.database AS database, v.name AS name, toString(v.uuid) AS id,"
+                            + " extract(v.create_table_query, ' TO ((?:`(?:[^`])+`|[^ `(.]+)\\\\.(?:`(?:[^`])+`|[^ `(.]+))')"
+                            + " AS target FROM system.tables AS v WHERE v.engine = 'MaterializedView' AND has("
+                            + "(SELECT groupArrayArray(arrayZip(dependencies_database, dependencies_table)) FROM"
+                            + " system.tables WHERE database = {database:String} AND name = {table:String}),"
+                            + " (v.database, v.name))",
+                    table);
+            for (GenericRecord view : views) {
+                Map<String, Object> target = target(view);
+                if (seen.add(quoted(target))) {
+                    checkTarget(client, view, target, findings);
+                    tables.push(target);
+                }
+            }
         }
     }
 
-    private static void requireSetting(
+    private static Map<String, Object> target(GenericRecord view) {
+        Matcher to = TABLE_NAME.matcher(view.getString("target"));
+        if (to.matches()) {
+            return Map.of("database", unquoted(to.group(1)), "table", unquoted(to.group(2)));
+        }
+        String id = view.getString("id");
+        boolean hasId = !id.matches("[0-]*");
+        return Map.of(
+                "database",
+                view.getString("database"),
+                "table",
+                hasId ? ".inner_id." + id : ".inner." + view.getString("name"));
+    }
+
+    private static String unquoted(String name) {
+        return name.startsWith("`") ? name.substring(1, name.length() - 1) : name;
+    }
+
+    private static void checkTarget(
+            Client client, GenericRecord view, Map<String, Object> target, List<String> findings) {
+        String told = "the materialized view `" + view.getString("database") + "`.`" + view.getString("name")
+                + "` fills table " + quoted(target);
+        List<GenericRecord> found = client.queryAll(
+                "SELECT engine, engine_full, partition_key FROM system.tables"
+                        + " WHERE database = {database:String} AND name = {table:String}",
+                target);
+        if (found.isEmpty()) {
+            return;
+        }
+        GenericRecord table = found.get(0);
+        String engine = table.getString("engine");
+        // A Null table keeps nothing; its own views are looked at in turn. What is replicated remembers unless told
+        // otherwise.
+        if (engine.equals("Null") || isReplicated(engine)) {
+            return;
+        }
+        if (!engine.endsWith("MergeTree")) {
+            findings.add(told + " of engine " + engine + ", which stores rows twice that are sent again after a"
+                    + " failure: use a MergeTree for it");
+            return;
+        }
+        String setting = "non_replicated_deduplication_window";
+        long window = table.getString("partition_key").isEmpty() ? WINDOW : WINDOW_WITH_PARTITIONS;
+        if (value(client, table, setting) < window) {
+            findings.add(told + ", which would get rows twice that are sent again after a failure. ALTER TABLE "
+                    + quoted(target) + " MODIFY SETTING " + setting + " = " + window);
+        }
+    }
+
+    private static long requireSetting(
             Client client,
             Map<String, Object> names,
             GenericRecord table,
             String setting,
             long atLeast,
             List<String> findings) {
+        long value = value(client, table, setting);
+        if (value < atLeast) {
+            findings.add("table " + quoted(names) + " has " + setting + " = " + value
+                    + ": rows that are sent again after a failure would be stored twice. ALTER TABLE " + quoted(names)
+                    + " MODIFY SETTING " + setting + " = " + atLeast);
+        }
+        return value;
+    }
+
+    private static long value(Client client, GenericRecord table, String setting) {
         Matcher own = Pattern.compile("\\b" + setting + " = (\\d+)").matcher(table.getString("engine_full"));
-        long value = own.find()
+        return own.find()
                 ? Long.parseLong(own.group(1))
                 : client
                         .queryAll("SELECT value FROM system.merge_tree_settings WHERE name = '" + setting + "'")
                         .stream()
                         .mapToLong(row -> Long.parseLong(row.getString("value")))
                         .sum();
-        if (value < atLeast) {
-            findings.add("table " + quoted(names) + " has " + setting + " = " + value
-                    + ": rows that are sent again after a failure would be stored twice. ALTER TABLE " + quoted(names)
-                    + " MODIFY SETTING " + setting + " = " + atLeast);
-        }
     }
 
     private static List<ClickHouseColumn> columns(

@@ -17,7 +17,8 @@ import org.apache.flink.streaming.api.datastream.DataStream;
  *
  * <pre>
  *   writer: rows → batches ──(checkpoint)──→ committer: batches → ClickHouse, by token
- *                                                          ↘ refused → dead letters
+ *                 ↘ not stored as a whole → splitter: pieces ──(checkpoint)──→ ClickHouse, by token
+ *                                                ↘ rejected ──(checkpoint)──→ dead letters
  * </pre>
  *
  * A row is in the table once the checkpoint after it has completed: within an interval and the time that a checkpoint takes.
@@ -31,30 +32,32 @@ final class ClickHouseSink
 
     private final StreamDefinition stream;
     private final ClickHouseLogin login;
-    private final RowBinary format;
+    private final ClickHouseSchema schema;
     private final Sink<DeadLetter> deadLetters;
 
     /**
      * A sink into the stream's table.
      *
-     * @param format what the events' columns are encoded with
+     * @param schema of the table; the events' columns are encoded with its format
      * @param deadLetters takes the events that the database refuses
      */
-    ClickHouseSink(StreamDefinition stream, ClickHouseLogin login, RowBinary format, Sink<DeadLetter> deadLetters) {
+    ClickHouseSink(
+            StreamDefinition stream, ClickHouseLogin login, ClickHouseSchema schema, Sink<DeadLetter> deadLetters) {
         this.stream = stream;
         this.login = login;
-        this.format = format;
+        this.schema = schema;
         this.deadLetters = deadLetters;
     }
 
     @Override
     public ClickHouseWriter createWriter(WriterInitContext context) {
-        return new ClickHouseWriter(format.header());
+        return new ClickHouseWriter(schema.format().header());
     }
 
     @Override
     public Committer<ClickHouseBatch> createCommitter(CommitterInitContext context) {
-        return new ClickHouseCommitter(login, stream, format);
+        ClickHouseCommitter.requireRoom(schema, context.getTaskInfo().getNumberOfParallelSubtasks());
+        return new ClickHouseCommitter(new ClickHouseInserter(login, stream, schema, context.metricGroup()));
     }
 
     @Override
@@ -64,8 +67,8 @@ final class ClickHouseSink
 
     @Override
     public void addPostCommitTopology(DataStream<CommittableMessage<ClickHouseBatch>> inserted) {
-        inserted.process(new Refusals(stream))
-                .returns(TypeInformation.of(DeadLetter.class))
+        inserted.transform(
+                        "refusals", TypeInformation.of(DeadLetter.class), new ClickHouseSplitter(stream, login, schema))
                 .uid("refusals")
                 .name("refusals")
                 .sinkTo(deadLetters)

@@ -14,7 +14,7 @@ import org.apache.flink.core.memory.DataOutputSerializer;
 final class ClickHouseWriter implements CommittingSinkWriter<IdentifiedEvent, ClickHouseBatch> {
 
     /** Larger inserts no longer lower the cost of a row. */
-    private static final int MAX_BATCH_BYTES = 8 << 20;
+    static final int MAX_BATCH_BYTES = 8 << 20;
 
     /** Around 170,000 logins, each with what a dead letter of it would need. Checkpoints copy it, so the heap needs thrice this. */
     static final long MAX_HELD_BYTES = 32 << 20;

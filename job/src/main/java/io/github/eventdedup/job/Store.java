@@ -32,8 +32,7 @@ record Store(RowFormat format, Sink<IdentifiedEvent> sink) {
             if (!schema.findings().isEmpty()) {
                 throw new InvalidSettingsException(schema.findings());
             }
-            return new Store(
-                    schema.format(), new ClickHouseSink(stream, neighbours.clickHouse(), schema.format(), deadLetters));
+            return new Store(schema.format(), new ClickHouseSink(stream, neighbours.clickHouse(), schema, deadLetters));
         }
         PostgresTable table = (PostgresTable) stream.table();
         return new Store(new BinaryCopy(table.columns()), new PostgresSink(stream, neighbours.postgres(), deadLetters));

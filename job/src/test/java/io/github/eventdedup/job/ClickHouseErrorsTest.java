@@ -15,25 +15,28 @@ class ClickHouseErrorsTest {
 
     @ParameterizedTest
     @CsvSource({
-        "469, 500, Constraint `c` is violated, true, false",
-        "6, 400, Cannot parse string, true, false",
-        "6, 400, Cannot parse string: while pushing to view db.v, false, false",
-        "252, 500, Too many partitions for single INSERT block, true, true",
-        "252, 500, Too many parts (300), false, true",
-        "241, 500, Memory limit exceeded, false, true",
-        "159, 500, Timeout exceeded, false, true",
-        "60, 404, Table does not exist, false, false",
-        "117, 400, Type of `id` must be UInt64, false, false",
-        "516, 403, Authentication failed, false, false",
-        "0, 502, Bad Gateway, false, true",
-        "0, 429, Too Many Requests, false, true",
-        "0, 413, Request Entity Too Large, false, false"
+        "469, 500, Constraint `c` is violated, ROW",
+        "6, 400, Cannot parse string, ROW",
+        "6, 400, Cannot parse string: while pushing to view db.v, CONFIGURATION",
+        "241, 500, Memory limit exceeded: while pushing to view db.v, OUTAGE",
+        "252, 500, Too many partitions for single INSERT block, TOO_MUCH",
+        "252, 500, Too many parts (300), OUTAGE",
+        "241, 500, Memory limit exceeded, OUTAGE",
+        "159, 500, Timeout exceeded, OUTAGE",
+        "60, 404, Table does not exist, CONFIGURATION",
+        "117, 400, Type of `id` must be UInt64, CONFIGURATION",
+        "516, 403, Authentication failed, CONFIGURATION",
+        "497, 403, Not enough privileges, CONFIGURATION",
+        "49, 500, Logical error, UNKNOWN",
+        "0, 502, Bad Gateway, OUTAGE",
+        "0, 429, Too Many Requests, OUTAGE",
+        "0, 413, Request Entity Too Large, TOO_MUCH",
+        "0, 404, Not Found, CONFIGURATION"
     })
-    void tellsRefusalsFromOutages(int code, int status, String message, boolean refusal, boolean outage) {
+    void tellsWhatAnErrorMeansForTheRows(int code, int status, String message, ClickHouseErrors expected) {
         RuntimeException error = new ClientException("failed", new ServerException(code, message, status, "query"));
 
-        assertThat(ClickHouseErrors.isRefusal(error)).isEqualTo(refusal);
-        assertThat(ClickHouseErrors.isOutage(error)).isEqualTo(outage);
+        assertThat(ClickHouseErrors.of(error)).isEqualTo(expected);
     }
 
     @Test

@@ -12,6 +12,7 @@ import io.github.eventdedup.servers.FreePort;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.apache.flink.util.IOUtils;
 import org.junit.jupiter.api.AfterAll;
@@ -102,6 +103,60 @@ class ClickHouseSchemaIT {
 
         execute("ALTER TABLE user_logins MODIFY SETTING non_replicated_deduplication_window = 999");
         assertThat(theFinding(table)).contains("non_replicated_deduplication_window = 999");
+    }
+
+    /** ClickHouse hands a batch that comes again on to views whose tables remember nothing. */
+    @Test
+    void aViewWhoseTableForgetsTokensIsNamedWithTheStatementThatCorrectsIt() {
+        execute("CREATE OR REPLACE TABLE first_target (id UInt32) ENGINE = MergeTree ORDER BY id");
+        execute(
+                "CREATE OR REPLACE TABLE `second.target` (id UInt32) ENGINE = MergeTree PARTITION BY id % 10 ORDER BY id");
+        execute("CREATE MATERIALIZED VIEW first_view TO first_target AS SELECT id FROM user_logins");
+        execute("CREATE MATERIALIZED VIEW second_view TO `second.target` AS SELECT id FROM first_target");
+        execute("CREATE MATERIALIZED VIEW inner_view ENGINE = MergeTree ORDER BY id AS SELECT id FROM user_logins");
+        try {
+            List<String> findings = ClickHouseSchema.of(login, table).findings();
+            assertThat(findings)
+                    .hasSize(3)
+                    .anySatisfy(
+                            line -> assertThat(line)
+                                    .contains(
+                                            "`dedup`.`first_view` fills table `dedup`.`first_target`, which would get rows twice"))
+                    .anySatisfy(line -> assertThat(line)
+                            .contains("`dedup`.`second_view`")
+                            .endsWith("ALTER TABLE `dedup`.`second.target` MODIFY SETTING"
+                                    + " non_replicated_deduplication_window = 10000"))
+                    .anySatisfy(
+                            line -> assertThat(line).contains("`dedup`.`inner_view` fills table `dedup`.`.inner_id."));
+            findings.forEach(finding -> execute(finding.substring(finding.indexOf("ALTER TABLE"))));
+            assertThat(ClickHouseSchema.of(login, table).findings()).isEmpty();
+        } finally {
+            execute("DROP VIEW inner_view SYNC");
+            execute("DROP VIEW second_view SYNC");
+            execute("DROP VIEW first_view SYNC");
+        }
+    }
+
+    @Test
+    void thePartitionOfARowIsKnownWhereFilledColumnsAreEnough() throws Exception {
+        ClickHouseTable parted = new ClickHouseTable("parted", List.of(new Column("id", "id", ColumnType.TEXT)));
+        for (String key : List.of("id % 3", "(id % 3, id % 3 + 1)", "day")) {
+            execute(
+                    "CREATE OR REPLACE TABLE parted (id UInt32, day Date DEFAULT today()) ENGINE = MergeTree PARTITION BY "
+                            + key + " ORDER BY () SETTINGS non_replicated_deduplication_window = 10000");
+            ClickHouseSchema schema = ClickHouseSchema.of(login, parted);
+            assertThat(schema.rememberedParts()).isEqualTo(10_000);
+            assertThat(schema.partitionKey().computable()).as(key).isEqualTo(!key.equals("day"));
+            List<byte[]> rows = new ArrayList<>();
+            for (long id = 0; id < 9; id++) {
+                rows.add(schema.format().encode(List.of(id)));
+            }
+            long[] partitions =
+                    new ClickHousePartitions(login, schema).of(schema.format().header(), rows);
+            assertThat(partitions).hasSize(9);
+            assertThat(Arrays.stream(partitions).distinct().count()).as(key).isEqualTo(key.equals("day") ? 9 : 3);
+            assertThat(partitions[4] == partitions[7]).as(key).isEqualTo(!key.equals("day"));
+        }
     }
 
     @Test
