@@ -149,7 +149,7 @@ record Layout(Path home, Path data, int portOffset, boolean withClickHouse) {
         return "http://127.0.0.1:" + clickHousePort();
     }
 
-    /** What the job is told, in the environment of the processes that run it or submit it. */
+    /** What the job is told, in the environment of the processes that run it or submit it; and the relay. */
     Map<String, String> jobEnvironment() {
         Map<String, String> environment = new TreeMap<>(relayEnvironment());
         environment.put("DEDUP_CLICKHOUSE_URL", clickHouseUrl());

@@ -228,7 +228,8 @@ final class LocalSystem {
                 "-jar",
                 layout.built("outbox-relay/target/outbox-relay.jar").toString()));
         command.addAll(arguments);
-        return Layout.process(command, layout.relayEnvironment());
+        // Of ClickHouse it asks the types of the columns that its rows end in.
+        return Layout.process(command, layout.withClickHouse() ? layout.jobEnvironment() : layout.relayEnvironment());
     }
 
     /** The load or the audit of this system, for the terminal it was called from. */

@@ -8,6 +8,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Collectors;
@@ -151,6 +152,19 @@ enum Encoding {
             case INTEGER, BOOLEAN, STRING, DATE, TIMESTAMP_TEXT -> this;
             case TIMESTAMP -> TIMESTAMP_TEXT;
             case NUMBER, JSON -> null;
+        };
+    }
+
+    /** Values as they stand in an event, each of another kind; a destination that takes none of them takes no row. */
+    List<String> samples() {
+        return switch (this) {
+            case INTEGER -> List.of("1");
+            case BOOLEAN -> List.of("true");
+            case STRING, DATE, TIMESTAMP_TEXT -> List.of("\"2025-11-12\"");
+            case NUMBER -> List.of("1", "0.5");
+            case TIMESTAMP -> List.of("1762957231.5");
+            // Not a scalar, which it may be: a column that holds those alone is rare.
+            case JSON -> List.of("{}");
         };
     }
 

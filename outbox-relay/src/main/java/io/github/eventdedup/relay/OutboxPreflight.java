@@ -2,6 +2,8 @@ package io.github.eventdedup.relay;
 
 import static io.github.eventdedup.relay.OutboxColumns.quotedTable;
 
+import io.github.eventdedup.event.Column;
+import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.event.Outbox;
 import io.github.eventdedup.event.StreamDefinition;
 import java.sql.Connection;
@@ -27,12 +29,14 @@ final class OutboxPreflight {
     private final StreamDefinition stream;
     private final Outbox outbox;
     private final String user;
+    private final Destination destination;
     private final List<String> findings = new ArrayList<>();
 
-    private OutboxPreflight(Connection connection, StreamDefinition stream, String user) {
+    private OutboxPreflight(Connection connection, StreamDefinition stream, String user, Destination destination) {
         this.connection = connection;
         this.stream = stream;
         this.user = user;
+        this.destination = destination;
         outbox = stream.outbox();
     }
 
@@ -41,9 +45,9 @@ final class OutboxPreflight {
      *
      * @throws StartupException with everything that keeps it from being relayed
      */
-    static OutboxColumns check(Connection connection, StreamDefinition stream, String user)
+    static OutboxColumns check(Connection connection, StreamDefinition stream, String user, Destination destination)
             throws SQLException, StartupException {
-        OutboxPreflight preflight = new OutboxPreflight(connection, stream, user);
+        OutboxPreflight preflight = new OutboxPreflight(connection, stream, user, destination);
         Map<String, String> types = preflight.check();
         if (!preflight.findings.isEmpty()) {
             throw StartupException.of(
@@ -131,6 +135,24 @@ final class OutboxPreflight {
                 findings.add(
                         described(field.column(), type)
                                 + ", of which no fingerprint is made: it takes strings, integers, booleans, dates and timestamps");
+            } else {
+                checkDestination(field, type, encoding);
+            }
+        }
+    }
+
+    /** Every value of a column that fits no better would be a dead letter, or set aside. */
+    private void checkDestination(Outbox.Field field, String type, Encoding encoding) {
+        for (Column column : destination.columns()) {
+            if (column.field().equals(field.name())
+                    && encoding.samples().stream().noneMatch(value -> EventReader.accepts(column.type(), value))) {
+                findings.add(
+                        described(field.column(), type) + ", which does not fit column '" + column.name() + "' of the"
+                                + " destination '" + stream.table().name() + "'"
+                                + (destination.unknown() == null
+                                        ? ", " + destination.types().get(column.name())
+                                        : "") + ": it takes "
+                                + column.type().accepts() + "; change one of the columns");
             }
         }
     }

@@ -52,7 +52,7 @@ public final class OutboxRelay {
                 LOG.info(
                         "Following {} of {}; Kafka at {}",
                         stream.outbox().table(),
-                        settings.postgresUrl(),
+                        settings.postgresAddress(),
                         settings.kafkaBootstrapServers());
                 relay.follow();
                 LOG.info("Stopped");

@@ -123,7 +123,7 @@ final class OutboxTable implements AutoCloseable {
             properties.setProperty("password", settings.postgresPassword().read());
             Connection connection = new Driver().connect(settings.postgresUrl(), properties);
             if (connection == null) {
-                throw new NeighbourException("not the URL of a Postgres database: " + settings.postgresUrl());
+                throw new NeighbourException("not the URL of a Postgres database: " + settings.postgresAddress());
             }
             try (Statement statement = connection.createStatement()) {
                 // The text of a point in time must not depend on where the relay runs. And the locks of a relay whose
@@ -136,7 +136,7 @@ final class OutboxTable implements AutoCloseable {
             return connection;
         } catch (SQLException e) {
             throw new NeighbourException(
-                    "Postgres at " + settings.postgresUrl() + " cannot be used as user '" + settings.postgresUser()
+                    "Postgres at " + settings.postgresAddress() + " cannot be used as user '" + settings.postgresUser()
                             + "': start it, or correct DEDUP_POSTGRES_URL, DEDUP_POSTGRES_USER or"
                             + " DEDUP_POSTGRES_PASSWORD (" + e.getMessage() + ")");
         } catch (IOException e) {

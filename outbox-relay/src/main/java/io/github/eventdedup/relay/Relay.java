@@ -36,11 +36,11 @@ final class Relay implements AutoCloseable {
     private static final Duration FIRST_BACKOFF = Duration.ofMillis(200);
     private static final Duration LAST_BACKOFF = Duration.ofSeconds(5);
     private static final Duration REPORT_EVERY = Duration.ofSeconds(10);
+    private static final Duration ASK_AGAIN = Duration.ofMinutes(1);
     private static final int MAX_LOGGED_ROWS = 10;
 
     private final RelaySettings settings;
     private final StreamDefinition stream;
-    private final EventReader reader;
     private final Stop stop;
     private final PrintStream output;
 
@@ -48,6 +48,14 @@ final class Relay implements AutoCloseable {
     private OutboxTable table;
 
     private EventEncoder encoder;
+
+    /** By the types of the destination, as far as they are known. */
+    private EventReader reader;
+
+    /** When to ask for the types of the destination again, {@link System#nanoTime}; null where they are known. */
+    private Long askAgainNanos;
+
+    private String unknownSaid;
 
     private SentRows sentRows;
 
@@ -97,14 +105,16 @@ final class Relay implements AutoCloseable {
         this.writer = writer;
         this.stop = stop;
         this.output = output;
-        reader = new EventReader(stream);
         open(connection);
     }
 
     /** Also looks at the table: it may have been altered, or another database restored, since the last time. */
     private void open(Connection connection) throws NeighbourException, StartupException {
         try {
-            OutboxColumns columns = OutboxPreflight.check(connection, stream, settings.postgresUser());
+            Destination destination = Destination.of(stream, settings);
+            OutboxColumns columns = OutboxPreflight.check(connection, stream, settings.postgresUser(), destination);
+            reader = new EventReader(stream, destination.columns());
+            note(destination);
             encoder = new EventEncoder(stream, columns);
             if (sentRows == null) {
                 sentRows = new SentRows(stream, columns);
@@ -121,6 +131,27 @@ final class Relay implements AutoCloseable {
             close(connection);
             throw e;
         }
+    }
+
+    /** The relay does not wait for a destination that is unavailable: its rows can be in Kafka meanwhile. */
+    private void note(Destination destination) {
+        String unknown = destination.unknown();
+        boolean canBeAsked = unknown != null && settings.clickHouse() != null;
+        askAgainNanos = canBeAsked ? System.nanoTime() + ASK_AGAIN.toNanos() : null;
+        if (canBeAsked && !unknown.equals(unknownSaid)) {
+            LOG.warn(
+                    "The columns of {} are not compared with those of ClickHouse's {} for now: {}",
+                    stream.outbox().table(),
+                    stream.table().name(),
+                    unknown);
+        } else if (unknown != null && !settings.once() && unknownSaid == null) {
+            LOG.info(
+                    "The columns of {} are not compared with those of ClickHouse's {}: {}",
+                    stream.outbox().table(),
+                    stream.table().name(),
+                    unknown);
+        }
+        unknownSaid = unknown;
     }
 
     private static void close(Connection connection) {
@@ -179,6 +210,9 @@ final class Relay implements AutoCloseable {
     }
 
     private void reopen() throws NeighbourException {
+        if (askAgainNanos != null && System.nanoTime() - askAgainNanos > 0) {
+            closeTable();
+        }
         if (writer == null) {
             writer = TopicWriter.connect(settings.kafkaBootstrapServers(), stream.stream());
         }

@@ -19,6 +19,7 @@ import java.util.TreeSet;
  * @param postgresUrl the JDBC URL, without user and password
  * @param postgresUser the role to log in as
  * @param postgresPassword its password
+ * @param clickHouse ClickHouse, or null where the types of its columns are not to be compared
  */
 record RelaySettings(
         Path streamFile,
@@ -26,16 +27,41 @@ record RelaySettings(
         String kafkaBootstrapServers,
         String postgresUrl,
         String postgresUser,
-        Secret postgresPassword) {
+        Secret postgresPassword,
+        ClickHouse clickHouse) {
+
+    /**
+     * Where the types of a ClickHouse table can be asked for.
+     *
+     * @param url of the HTTP interface
+     * @param database of tables whose name does not say
+     * @param user the user to log in as
+     * @param password its password
+     */
+    record ClickHouse(String url, String database, String user, Secret password) {}
 
     private static final String KAFKA_BOOTSTRAP_SERVERS = "DEDUP_KAFKA_BOOTSTRAP_SERVERS";
     private static final String POSTGRES_URL = "DEDUP_POSTGRES_URL";
     private static final String POSTGRES_USER = "DEDUP_POSTGRES_USER";
     private static final String POSTGRES_PASSWORD = "DEDUP_POSTGRES_PASSWORD";
     private static final String POSTGRES_PASSWORD_FILE = "DEDUP_POSTGRES_PASSWORD_FILE";
+    private static final String CLICKHOUSE_URL = "DEDUP_CLICKHOUSE_URL";
+    private static final String CLICKHOUSE_DATABASE = "DEDUP_CLICKHOUSE_DATABASE";
+    private static final String CLICKHOUSE_USER = "DEDUP_CLICKHOUSE_USER";
+    private static final String CLICKHOUSE_PASSWORD = "DEDUP_CLICKHOUSE_PASSWORD";
+    private static final String CLICKHOUSE_PASSWORD_FILE = "DEDUP_CLICKHOUSE_PASSWORD_FILE";
 
-    private static final Set<String> KEYS = new TreeSet<>(
-            Set.of(KAFKA_BOOTSTRAP_SERVERS, POSTGRES_URL, POSTGRES_USER, POSTGRES_PASSWORD, POSTGRES_PASSWORD_FILE));
+    private static final Set<String> KEYS = new TreeSet<>(Set.of(
+            KAFKA_BOOTSTRAP_SERVERS,
+            POSTGRES_URL,
+            POSTGRES_USER,
+            POSTGRES_PASSWORD,
+            POSTGRES_PASSWORD_FILE,
+            CLICKHOUSE_URL,
+            CLICKHOUSE_DATABASE,
+            CLICKHOUSE_USER,
+            CLICKHOUSE_PASSWORD,
+            CLICKHOUSE_PASSWORD_FILE));
 
     /**
      * Reads the settings; those that are absent have their defaults.
@@ -58,11 +84,17 @@ record RelaySettings(
                 reading.bootstrapServers(),
                 reading.postgresUrl(),
                 reading.text(POSTGRES_USER, "dedup"),
-                reading.password());
+                reading.password(POSTGRES_PASSWORD, POSTGRES_PASSWORD_FILE),
+                reading.clickHouse());
         if (!reading.errors.isEmpty()) {
             throw StartupException.of("invalid settings", reading.errors);
         }
         return settings;
+    }
+
+    /** The URL as messages show it: its parameters may hold the password of a certificate's key. */
+    String postgresAddress() {
+        return postgresUrl.replaceFirst("\\?.*", "");
     }
 
     /** What was given, and what was found wrong in it so far. A value with an error reads as its default. */
@@ -121,16 +153,32 @@ record RelaySettings(
             return url;
         }
 
-        Secret password() {
-            String value = environment.get(POSTGRES_PASSWORD);
-            String file = environment.get(POSTGRES_PASSWORD_FILE);
+        ClickHouse clickHouse() {
+            if (!environment.containsKey(CLICKHOUSE_URL)) {
+                return null;
+            }
+            String url = text(CLICKHOUSE_URL, "http://127.0.0.1:8123");
+            if (!url.matches("https?://[^/@?#\\s]+/?")) {
+                error(
+                        CLICKHOUSE_URL,
+                        "must be a URL such as http://127.0.0.1:8123, without user, database or settings");
+            }
+            return new ClickHouse(
+                    url,
+                    text(CLICKHOUSE_DATABASE, "dedup"),
+                    text(CLICKHOUSE_USER, "dedup"),
+                    password(CLICKHOUSE_PASSWORD, CLICKHOUSE_PASSWORD_FILE));
+        }
+
+        Secret password(String variable, String fileVariable) {
+            String value = environment.get(variable);
+            String file = environment.get(fileVariable);
             if ((value == null) == (file == null)) {
                 error(
-                        POSTGRES_PASSWORD,
+                        variable,
                         value == null
-                                ? "is not set; set it, or " + POSTGRES_PASSWORD_FILE
-                                        + " to the path of a file that holds it"
-                                : "and " + POSTGRES_PASSWORD_FILE + " are both set; leave one out");
+                                ? "is not set; set it, or " + fileVariable + " to the path of a file that holds it"
+                                : "and " + fileVariable + " are both set; leave one out");
                 return null;
             }
             if (value != null) {
@@ -139,11 +187,11 @@ record RelaySettings(
             try {
                 Path path = Path.of(file);
                 if (!Files.isReadable(path)) {
-                    error(POSTGRES_PASSWORD_FILE, "is '" + file + "', which cannot be read");
+                    error(fileVariable, "is '" + file + "', which cannot be read");
                 }
                 return new Secret(null, path);
             } catch (InvalidPathException e) {
-                error(POSTGRES_PASSWORD_FILE, "is '" + file + "', which is no path");
+                error(fileVariable, "is '" + file + "', which is no path");
                 return null;
             }
         }

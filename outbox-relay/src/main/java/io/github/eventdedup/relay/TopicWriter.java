@@ -13,6 +13,7 @@ import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.config.TopicConfig;
+import org.apache.kafka.common.errors.AuthorizationException;
 import org.apache.kafka.common.errors.RecordTooLargeException;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
@@ -124,8 +125,21 @@ final class TopicWriter implements AutoCloseable {
 
     private static NeighbourException doesNotAnswer(String brokers, Exception failure) {
         Throwable reason = failure.getCause() == null ? failure : failure.getCause();
+        if (reason instanceof AuthorizationException) {
+            return new NeighbourException(
+                    "Kafka at " + brokers + " does not let the relay do this: grant it WRITE, READ,"
+                            + " DESCRIBE and DESCRIBE_CONFIGS on the topic (" + reason.getMessage() + ")");
+        }
         return new NeighbourException("Kafka at " + brokers + " cannot be used: start it, or correct"
                 + " DEDUP_KAFKA_BOOTSTRAP_SERVERS (" + reason.getMessage() + ")");
+    }
+
+    private NeighbourException doesNotAcknowledge(Exception failure) {
+        return failure instanceof AuthorizationException
+                ? doesNotAnswer(brokers, failure)
+                : new NeighbourException("Kafka at " + brokers + " does not acknowledge records of topic '" + topic
+                        + "': a broker is unavailable, or fewer replicas are in sync than min.insync.replicas ("
+                        + failure.getMessage() + ")");
     }
 
     /** How many partitions the topic has. */
@@ -155,7 +169,7 @@ final class TopicWriter implements AutoCloseable {
                     new ProducerRecord<>(topic, partition, key, value), (position, e) -> completed(rowId, e));
         } catch (KafkaException | IllegalStateException e) {
             // A producer that a callback has closed says no more than that; the callback knows why.
-            throw doesNotAnswer(brokers, failureOr(e));
+            throw doesNotAcknowledge(failureOr(e));
         }
     }
 
@@ -202,7 +216,7 @@ final class TopicWriter implements AutoCloseable {
             }
         }
         if (failure != null) {
-            throw doesNotAnswer(brokers, failure);
+            throw doesNotAcknowledge(failure);
         }
         if (acknowledged < awaited) {
             throw new NeighbourException("Kafka at " + brokers + " has not acknowledged the last batch in time");

@@ -364,6 +364,11 @@ class OnceIT {
                 "(?s)fingerprint: \\[id](.*)user: username",
                 "fingerprint: [user]$1user: amount",
                 "is numeric, of which no fingerprint is made");
+        assertUnfit(
+                "(?s)sink:.*",
+                "sink: { postgres: { table: t, columns: { a: { field: user, type: bigint } } } }",
+                "column 'username' of table '" + table + "' is text, which does not fit column 'a' of the destination"
+                        + " 't': it takes an integer");
         outbox.execute("ALTER TABLE " + table + " ADD address inet");
         assertUnfit("user: username", "user: address", "is inet, which cannot be sent; these can: bigint, boolean, ");
         outbox.execute("ALTER TABLE " + table + " DROP CONSTRAINT " + table + "_pkey");
@@ -457,7 +462,11 @@ class OnceIT {
         String yaml = Files.readString(outbox.streamFile()).replaceFirst(part, replacement);
         StreamDefinition stream =
                 StreamDefinition.read(Files.writeString(outbox.directory.resolve("unfit.yaml"), yaml));
-        assertThatThrownBy(() -> OutboxPreflight.check(outbox.database, stream, "dedup"))
+        assertThatThrownBy(() -> OutboxPreflight.check(
+                        outbox.database,
+                        stream,
+                        "dedup",
+                        new Destination(stream.table().columns(), Map.of(), "not asked")))
                 .isInstanceOf(StartupException.class)
                 .message()
                 .contains(findings)

@@ -26,7 +26,8 @@ class RelaySettingsTest {
                         "127.0.0.1:9092",
                         "jdbc:postgresql://127.0.0.1:5432/dedup",
                         "dedup",
-                        new Secret("p", null)));
+                        new Secret("p", null),
+                        null));
     }
 
     @Test
@@ -38,7 +39,11 @@ class RelaySettingsTest {
                         "DEDUP_KAFKA_BOOTSTRAP_SERVERS", "kafka-1:9093,[::1]:9094",
                         "DEDUP_POSTGRES_URL", "jdbc:postgresql://db/app",
                         "DEDUP_POSTGRES_USER", "relay",
-                        "DEDUP_POSTGRES_PASSWORD_FILE", file.toString()));
+                        "DEDUP_POSTGRES_PASSWORD_FILE", file.toString(),
+                        "DEDUP_CLICKHOUSE_URL", "https://clickhouse:8443",
+                        "DEDUP_CLICKHOUSE_DATABASE", "app",
+                        "DEDUP_CLICKHOUSE_USER", "reader",
+                        "DEDUP_CLICKHOUSE_PASSWORD", "c"));
         assertThat(settings)
                 .isEqualTo(new RelaySettings(
                         Path.of("a.yaml"),
@@ -46,7 +51,9 @@ class RelaySettingsTest {
                         "kafka-1:9093,[::1]:9094",
                         "jdbc:postgresql://db/app",
                         "relay",
-                        new Secret(null, file)));
+                        new Secret(null, file),
+                        new RelaySettings.ClickHouse(
+                                "https://clickhouse:8443", "app", "reader", new Secret("c", null))));
         assertThat(settings.postgresPassword().read()).isEqualTo("p");
     }
 
@@ -58,16 +65,19 @@ class RelaySettingsTest {
                                 "DEDUP_KAFKA_BOOTSTRAP_SERVERS", "http://kafka",
                                 "DEDUP_POSTGRES_URL", "jdbc:mysql://db",
                                 "DEDUP_POSTGRES_USER", " ",
-                                "DEDUP_POSTGRES_PASSWROD", "p")))
+                                "DEDUP_POSTGRES_PASSWROD", "p",
+                                "DEDUP_CLICKHOUSE_URL", "http://dedup:p@clickhouse")))
                 .isInstanceOf(StartupException.class)
                 .message()
-                .satisfies(message -> assertThat(message.lines()).hasSize(7))
+                .satisfies(message -> assertThat(message.lines()).hasSize(9))
+                .contains("DEDUP_CLICKHOUSE_URL must be a URL such as http://127.0.0.1:8123")
+                .contains("DEDUP_CLICKHOUSE_PASSWORD is not set; set it, or DEDUP_CLICKHOUSE_PASSWORD_FILE")
                 .contains("arguments: give --stream FILE")
                 .contains("DEDUP_KAFKA_BOOTSTRAP_SERVERS has 'http://kafka'; write host:port")
                 .contains("DEDUP_POSTGRES_URL must be a JDBC URL")
                 .contains("DEDUP_POSTGRES_USER is empty")
                 .contains("DEDUP_POSTGRES_PASSWORD is not set; set it, or DEDUP_POSTGRES_PASSWORD_FILE")
-                .contains("DEDUP_POSTGRES_PASSWROD is not known; known are DEDUP_KAFKA_BOOTSTRAP_SERVERS, ");
+                .contains("DEDUP_POSTGRES_PASSWROD is not known; known are DEDUP_CLICKHOUSE_DATABASE, ");
     }
 
     @Test
