@@ -113,7 +113,8 @@ final class Deduplicate extends KeyedProcessFunction<Fingerprint, IdentifiedEven
     }
 
     private static String position(SourceRecord source) {
-        return source.partition() + ":" + source.offset();
+        // With the time: a topic that was created again has the same positions.
+        return source.partition() + ":" + source.offset() + ":" + source.timestamp();
     }
 
     @Override

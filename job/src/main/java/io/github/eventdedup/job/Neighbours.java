@@ -23,7 +23,7 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 record Neighbours(String kafkaBootstrapServers, PostgresLogin postgres, ClickHouseLogin clickHouse) {
 
     private static final String KAFKA = "DEDUP_KAFKA_BOOTSTRAP_SERVERS";
-    private static final int KAFKA_TIMEOUT_MILLIS = 15_000;
+    static final int KAFKA_TIMEOUT_MILLIS = 15_000;
     private static final String POSTGRES_URL = "DEDUP_POSTGRES_URL";
     private static final String POSTGRES_USER = "DEDUP_POSTGRES_USER";
     private static final String CLICKHOUSE_URL = "DEDUP_CLICKHOUSE_URL";

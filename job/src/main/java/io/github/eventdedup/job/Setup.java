@@ -51,13 +51,9 @@ public final class Setup {
 
     static void run(List<String> arguments, Map<String, String> environment) throws InvalidSettingsException {
         List<String> errors = new ArrayList<>();
-        List<StreamDefinition> streams = new ArrayList<>();
         Map<String, Path> directories = directories(arguments, errors);
-        if (directories.containsKey(STREAMS)) {
-            for (Path file : files(STREAMS, directories.get(STREAMS), ".yaml", errors)) {
-                read(file, streams, errors);
-            }
-        }
+        List<StreamDefinition> streams =
+                directories.containsKey(STREAMS) ? streams(directories.get(STREAMS), errors) : List.of();
         List<Path> postgres = schema(POSTGRES, directories, errors);
         List<Path> clickHouse = schema(CLICKHOUSE, directories, errors);
         Neighbours neighbours = Neighbours.of(environment, errors);
@@ -95,6 +91,15 @@ public final class Setup {
         if (!errors.isEmpty()) {
             throw new InvalidSettingsException(errors);
         }
+    }
+
+    /** Reads the stream definitions of a directory; what cannot be read is added to the errors. */
+    static List<StreamDefinition> streams(Path directory, List<String> errors) {
+        List<StreamDefinition> streams = new ArrayList<>();
+        for (Path file : files(STREAMS, directory, ".yaml", errors)) {
+            read(file, streams, errors);
+        }
+        return streams;
     }
 
     private static void read(Path file, List<StreamDefinition> streams, List<String> errors) {

@@ -30,7 +30,7 @@ final class SideTopics {
     /** Before the name of each header that the record had. */
     static final String ORIGINAL_HEADER = "original-header.";
 
-    private static final int MAX_REQUEST_BYTES = MAX_VALUE_BYTES + (1 << 20);
+    static final int MAX_REQUEST_BYTES = MAX_VALUE_BYTES + (1 << 20);
 
     private SideTopics() {}
 

@@ -32,6 +32,7 @@ import org.apache.flink.configuration.Configuration;
 import org.apache.flink.core.execution.SavepointFormatType;
 import org.apache.flink.runtime.minicluster.MiniCluster;
 import org.apache.flink.util.IOUtils;
+import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
@@ -213,6 +214,59 @@ class ClickHouseSinkIT {
                         .startsWith("ClickHouse refused the row: ")
                         .contains("known"));
         assertThat(metrics.restarts()).isZero();
+    }
+
+    /** ClickHouse has no key: only the job keeps a second copy out. */
+    @Test
+    void aRejectedRowIsStoredOnceHoweverOftenItIsReplayed() throws Exception {
+        client.queryAll("ALTER TABLE user_logins ADD CONSTRAINT mistake CHECK username != 'rejected'");
+        topics.send(login(1, "rejected", EPOCH + ".0"));
+        topics.send(login(2, "good", EPOCH + ".0"));
+        await().atMost(PATIENCE).until(() -> metrics.counts().equals(new Counts(2, 2, 0, 0, 1, 0)) && count() == 1);
+        await().atMost(PATIENCE)
+                .untilAsserted(
+                        () -> assertThat(deadLetters("list")).contains(": 1 dead letter", "rejected-by-clickhouse"));
+        client.queryAll("ALTER TABLE user_logins DROP CONSTRAINT mistake");
+        topics.send(login(1, "rejected", EPOCH + ".0"));
+        await().atMost(PATIENCE).until(() -> metrics.count("duplicate") == 1);
+
+        assertThat(deadLetters("replay")).contains("sent again: 1, refused: 0");
+        await().atMost(PATIENCE).until(() -> count() == 2);
+        assertThat(deadLetters("replay")).contains("sent again: 0, refused: 0");
+        // As if it had been killed before it could note what it did.
+        String handled = stream.deadLettersTopic() + ".handled";
+        try (Admin admin = neighbours.kafka()) {
+            admin.deleteTopics(List.of(handled)).all().get();
+            await().atMost(PATIENCE)
+                    .until(() -> !admin.listTopics().names().get().contains(handled));
+        }
+        assertThat(deadLetters("replay")).contains("sent again: 1, refused: 0");
+        flink.cancelJob(job).get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+        await().atMost(PATIENCE).until(() -> flink.getJobStatus(job).get() == JobStatus.CANCELED);
+        submit(Configuration.fromMap(Map.of("execution.state-recovery.path", newestCheckpoint())));
+        await().atMost(PATIENCE).until(() -> metrics.counts().equals(new Counts(5, 3, 2, 0, 1, 0)));
+        sent = 0;
+        send(3, "last", EPOCH);
+        await().atMost(PATIENCE).until(() -> count() >= 3);
+        assertThat(client.queryAll("SELECT id FROM user_logins ORDER BY id"))
+                .extracting(row -> row.getLong("id"))
+                .containsExactly(1L, 2L, 3L);
+    }
+
+    private String deadLetters(String... arguments) throws Exception {
+        Path definitions = Files.createDirectories(directory.resolve(stream.stream()));
+        String definition = Files.readString(Fixtures.file("streams/user-logins.yaml"));
+        Files.writeString(
+                definitions.resolve("stream.yaml"),
+                definition.replace("stream: user-logins", "stream: " + stream.stream()));
+        return Fixtures.deadLetters(
+                definitions,
+                Map.of(
+                        "DEDUP_KAFKA_BOOTSTRAP_SERVERS",
+                        kafka.bootstrapServers(),
+                        "DEDUP_CLICKHOUSE_URL",
+                        "http://127.0.0.1:" + way.port()),
+                arguments);
     }
 
     /** The table has the block before the view sees it: to try again in pieces would store it twice. */

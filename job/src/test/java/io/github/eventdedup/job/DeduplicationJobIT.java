@@ -5,8 +5,12 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
+import io.github.eventdedup.event.Column;
+import io.github.eventdedup.event.ColumnType;
+import io.github.eventdedup.event.PostgresTable;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.job.JobMetrics.Counts;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -19,8 +23,11 @@ import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import org.apache.flink.api.common.JobID;
 import org.apache.flink.api.common.JobStatus;
+import org.apache.flink.configuration.Configuration;
+import org.apache.flink.core.execution.SavepointFormatType;
 import org.apache.flink.runtime.minicluster.MiniCluster;
 import org.apache.flink.util.IOUtils;
+import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
@@ -145,6 +152,112 @@ class DeduplicationJobIT {
         awaitCounts(new Counts(100, 100, 0, 0, 10, 0));
         assertThat(topics.deadLetters().values())
                 .allSatisfy(letter -> assertThat(header(letter, "reason")).contains("Postgres refused the row"));
+    }
+
+    @Test
+    void aRejectedEventIsStoredOnceHoweverOftenItIsReplayed() throws Exception {
+        Fixtures.execute(login, "ALTER TABLE view_events ADD CONSTRAINT mistake CHECK (event_name <> 'rejected')");
+        topics.send(Fixtures.viewEvent("user", "rejected"));
+        awaitCounts(new Counts(1, 1, 0, 0, 1, 0));
+        assertThat(deadLetters("list"))
+                .contains(": 1 dead letter", "rejected-by-postgres", "violates check constraint \"mistake\"");
+        assertThat(deadLetters("replay", "--dry-run")).contains(": 1 dead letter", "would be sent again: 1");
+
+        // Too early: it is rejected again, and is a letter again.
+        assertThat(deadLetters("replay")).contains("sent again: 1, refused: 0");
+        await().atMost(PATIENCE).until(() -> metrics.counts().equals(new Counts(2, 2, 0, 0, 2, 0)));
+        await().atMost(PATIENCE)
+                .untilAsserted(() -> assertThat(deadLetters("list")).contains(": 1 dead letter"));
+
+        Fixtures.execute(login, "ALTER TABLE view_events DROP CONSTRAINT mistake");
+        topics.send(Fixtures.viewEvent("user", "rejected"));
+        await().atMost(PATIENCE).until(() -> metrics.counts().equals(new Counts(3, 2, 1, 0, 2, 0)));
+        flink.terminateTaskManager(0).get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+        assertThat(deadLetters("replay", "--reason-code", "rejected-by-postgres"))
+                .contains("sent again: 1, refused: 0");
+        flink.startTaskManager();
+        await().atMost(PATIENCE).until(() -> metrics.counts().equals(new Counts(4, 3, 1, 0, 2, 0)));
+        assertThat(Fixtures.row(login, "SELECT count(*), sum(escapes), min(kafka_offset) FROM view_events"))
+                .as("one row, with the place of the original")
+                .containsExactly("1", "0", "0");
+
+        assertThat(deadLetters("replay")).contains("sent again: 0, refused: 0");
+        assertThat(deadLetters("list")).contains(": 0 dead letters");
+        // As if it had been killed before it could note what it did.
+        try (Admin admin = servers.neighbours().kafka()) {
+            admin.deleteTopics(List.of(stream.deadLettersTopic() + ".handled"))
+                    .all()
+                    .get();
+            await().atMost(PATIENCE)
+                    .until(() -> !admin.listTopics().names().get().contains(stream.deadLettersTopic() + ".handled"));
+        }
+        assertThat(deadLetters("replay")).contains("sent again: 1, refused: 0");
+        await().atMost(PATIENCE).until(() -> metrics.counts().equals(new Counts(5, 3, 2, 0, 2, 0)));
+        assertThat(metrics.count("replayed")).isEqualTo(2);
+        assertThat(Fixtures.row(login, "SELECT count(*), sum(escapes) FROM view_events"))
+                .containsExactly("1", "0");
+    }
+
+    /** An event that is invalid under a definition, and valid once it is corrected. */
+    @Test
+    void anInvalidEventIsStoredOnceItsDefinitionIsCorrected() throws Exception {
+        submitAgain(withSidAs(ColumnType.BIGINT));
+        topics.send(Fixtures.viewEvent("user", "watch").replace("\"sid\":\"1\"", "\"sid\":\"s\""));
+        topics.send(null, "{}".getBytes(UTF_8));
+        awaitCounts(new Counts(2, 0, 0, 2, 0, 0));
+        submitAgain(stream);
+
+        assertThat(deadLetters("list")).contains(": 2 dead letters", "wrong-type", "missing-field");
+        assertThat(deadLetters("replay"))
+                .startsWith("3 ")
+                .contains("sent again: 1, refused: 1", "refused: the event lacks the fields");
+        awaitCounts(new Counts(3, 1, 0, 2, 0, 0));
+        assertThat(deadLetters("show"))
+                .contains("newest 1 of 1 dead letter", "reason-code   missing-field", "value         {}");
+        assertThat(deadLetters("discard", "--stream", stream.stream())).contains(": 1 dead letter", "discarded");
+        assertThat(deadLetters("list")).contains(": 0 dead letters");
+        assertThat(deadLetters("list", "--all")).contains(": 2 dead letters");
+    }
+
+    private StreamDefinition withSidAs(ColumnType type) {
+        PostgresTable table = (PostgresTable) stream.table();
+        List<Column> columns = table.columns().stream()
+                .map(column -> column.field().equals("sid") ? new Column(column.name(), column.field(), type) : column)
+                .toList();
+        return new StreamDefinition(
+                stream.stream(),
+                stream.fingerprint(),
+                stream.window(),
+                stream.ttlSlack(),
+                null,
+                new PostgresTable(table.name(), columns, table.document()));
+    }
+
+    private void submitAgain(StreamDefinition definition) throws Exception {
+        await().atMost(PATIENCE).until(() -> metrics.allRun());
+        String savepoint = flink.stopWithSavepoint(
+                        job, directory.toUri().toString(), false, SavepointFormatType.CANONICAL)
+                .get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+        await().atMost(PATIENCE).until(() -> flink.getJobStatus(job).get() == JobStatus.FINISHED);
+        job = Fixtures.submit(
+                flink,
+                definition,
+                servers.neighbours(),
+                Configuration.fromMap(Map.of("execution.state-recovery.path", savepoint)));
+        metrics = new JobMetrics(flink, job, stream.stream());
+    }
+
+    /** What the command says, on both its outputs, with its exit code before it. */
+    private String deadLetters(String... arguments) throws Exception {
+        Path definitions = Files.createDirectories(directory.resolve(stream.stream()));
+        Files.writeString(
+                definitions.resolve("stream.yaml"),
+                Files.readString(Fixtures.viewEventsFile())
+                        .replace("stream: view-events", "stream: " + stream.stream()));
+        return Fixtures.deadLetters(
+                definitions,
+                Map.of("DEDUP_KAFKA_BOOTSTRAP_SERVERS", servers.kafka().bootstrapServers()),
+                arguments);
     }
 
     @Test

@@ -4,7 +4,9 @@ import static org.awaitility.Awaitility.await;
 
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.servers.ClickHouseServer;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -168,6 +170,16 @@ final class Fixtures {
                     .get(name)
                     .value();
         }
+    }
+
+    /** What the command {@code dead-letters} says, on both its outputs, with its exit code before it. */
+    static String deadLetters(Path definitions, Map<String, String> environment, String... arguments) {
+        List<String> all = new ArrayList<>(List.of("--streams", definitions.toString()));
+        all.addAll(List.of(arguments));
+        ByteArrayOutputStream said = new ByteArrayOutputStream();
+        PrintStream out = new PrintStream(said, true, StandardCharsets.UTF_8);
+        int code = DeadLetters.run(all, environment, out, out);
+        return code + " " + said.toString(StandardCharsets.UTF_8);
     }
 
     /** A cluster of one TaskManager with two slots inside this JVM; not started yet. */

@@ -87,7 +87,7 @@ final class Dedup implements Runnable {
     public static void main(String[] arguments) {
         CommandLine line = new CommandLine(new Dedup());
         // What is not ours there belongs to what they start, options and all.
-        for (String command : List.of("flink", "relay", "load", "audit")) {
+        for (String command : List.of("flink", "relay", "dead-letters", "load", "audit")) {
             line.getSubcommands().get(command).setUnmatchedOptionsArePositionalParams(true);
         }
         line.setExecutionExceptionHandler((e, command, parsed) -> {
@@ -231,6 +231,16 @@ final class Dedup implements Runnable {
     int relay(@Mixin Place place, @Parameters(arity = "0..*", paramLabel = "ARGUMENT") List<String> arguments)
             throws IOException, InterruptedException {
         return LocalSystem.relay(place.layout(), arguments == null ? List.of() : arguments)
+                .start()
+                .waitFor();
+    }
+
+    @Command(
+            name = "dead-letters",
+            description = "List, show, replay and discard what could not be stored; dead-letters --help says how.")
+    int deadLetters(@Mixin Place place, @Parameters(arity = "0..*", paramLabel = "ARGUMENT") List<String> arguments)
+            throws IOException, InterruptedException {
+        return LocalSystem.deadLetters(place.layout(), arguments == null ? List.of() : arguments)
                 .start()
                 .waitFor();
     }

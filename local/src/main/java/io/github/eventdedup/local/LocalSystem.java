@@ -189,22 +189,35 @@ final class LocalSystem {
 
     /** Creates the topics and tables that are not there yet, with what does so on any other system. */
     void setUp() {
-        List<String> command = new ArrayList<>(List.of(
-                Layout.java(),
-                "-XX:+UseSerialGC",
-                "-XX:TieredStopAtLevel=1",
-                "-cp",
-                layout.built("job/target/deduplication-job.jar") + ":" + layout.built("local/flink/target/lib") + "/*",
-                "io.github.eventdedup.job.Setup",
-                "--streams",
-                layout.home().resolve("streams").toString(),
-                "--postgres",
-                layout.home().resolve("sql/postgres").toString()));
+        List<String> command = jobsJar(layout, "io.github.eventdedup.job.Setup");
+        command.addAll(
+                List.of("--postgres", layout.home().resolve("sql/postgres").toString()));
         if (layout.withClickHouse()) {
             command.addAll(List.of(
                     "--clickhouse", layout.home().resolve("sql/clickhouse").toString()));
         }
         Layout.output(Layout.process(command, layout.jobEnvironment()), "cannot create the topics and tables");
+    }
+
+    /** A program of the job's jar, on the streams of this system. */
+    private static List<String> jobsJar(Layout layout, String mainClass) {
+        return new ArrayList<>(List.of(
+                Layout.java(),
+                "-XX:+UseSerialGC",
+                "-XX:TieredStopAtLevel=1",
+                "-Xmx512m",
+                "-cp",
+                layout.built("job/target/deduplication-job.jar") + ":" + layout.built("local/flink/target/lib") + "/*",
+                mainClass,
+                "--streams",
+                layout.home().resolve("streams").toString()));
+    }
+
+    /** The command for dead letters, for the terminal it was called from. */
+    static ProcessBuilder deadLetters(Layout layout, List<String> arguments) {
+        List<String> command = jobsJar(layout, "io.github.eventdedup.job.DeadLetters");
+        command.addAll(arguments);
+        return Layout.process(command, layout.jobEnvironment()).inheritIO();
     }
 
     /** The relay for the terminal it was called from: of the only outbox there is, where no stream is named. */

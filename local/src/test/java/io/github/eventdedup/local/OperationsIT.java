@@ -243,8 +243,35 @@ class OperationsIT {
         assertThat(system.flink.restoredFrom(system.job()).orElseThrow()).contains(before.id(), "/chk-");
     }
 
+    /** The last one with events: what was rejected counts as unique without a row. */
     @Test
     @Order(11)
+    void replaysWhatATableHasRejected() throws Exception {
+        system.execute("ALTER TABLE view_events ADD CONSTRAINT mistake CHECK (sid <> 'mistaken') NOT VALID");
+        String event = Clients.withSession(Clients.sample().get(0), "mistaken");
+        String fingerprint = system.clients.postUntilAccepted(event);
+        await().atMost(RECOVERED_WITHIN)
+                .until(() -> succeed("Dead letters", "list").contains("rejected-by-postgres"));
+        assertThat(succeed("Dead letters", "show")).contains("newest 1 of 1 dead letter", fingerprint, "mistake");
+        system.execute("ALTER TABLE view_events DROP CONSTRAINT mistake");
+
+        assertThat(succeed("Dead letters", "--dry-run")).contains("would be sent again: 1");
+        String replay = command("Dead letters", "replay --stream view-events --reason-code rejected-by-postgres");
+        assertThat(system.succeed(words(replay))).contains("sent again: 1, refused: 0");
+        await().atMost(RECOVERED_WITHIN)
+                .until(() -> system.query("SELECT encode(fingerprint, 'hex') FROM view_events WHERE sid = 'mistaken'")
+                        .equals(List.of(fingerprint)));
+        assertThat(system.succeed(words(replay))).contains("sent again: 0, refused: 0");
+        assertThat(succeed("Dead letters", "discard")).contains("0 dead letters discarded");
+        assertThat(system.dedup
+                        .call("dead-letters", "list", "--stream", "unknown")
+                        .output())
+                .contains("--stream unknown: no file in", "view-events")
+                .doesNotContain("Exception");
+    }
+
+    @Test
+    @Order(12)
     void everyCommandOfThePageWasTyped() throws Exception {
         assertThat(typed).hasSameElementsAs(commands());
     }
