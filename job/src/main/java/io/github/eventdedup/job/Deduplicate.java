@@ -34,6 +34,8 @@ final class Deduplicate extends KeyedProcessFunction<Fingerprint, IdentifiedEven
     private final StateIdentity identity;
     private final DeduplicationWindow window;
     private final StateTtlConfig timeToLive;
+    private final long slackMillis;
+    private final long refreshMillis;
 
     private transient ValueState<Long> firstSeen;
     private transient MapState<String, Integer> replays;
@@ -45,6 +47,8 @@ final class Deduplicate extends KeyedProcessFunction<Fingerprint, IdentifiedEven
         this.identity = identity;
         window = new DeduplicationWindow(stream.window());
         timeToLive = timeToLive(stream.window().plus(stream.ttlSlack()));
+        slackMillis = stream.ttlSlack().toMillis();
+        refreshMillis = Math.max(1, stream.window().plus(stream.ttlSlack()).toMillis() / 2);
     }
 
     /**
@@ -90,6 +94,7 @@ final class Deduplicate extends KeyedProcessFunction<Fingerprint, IdentifiedEven
         }
         if (!wasRejected || before == null) {
             firstSeen.update(time);
+            keepWhileAhead(time, context);
         }
         if (replay != null) {
             replays.put(position(event.source()), replay.attempt());
@@ -115,6 +120,26 @@ final class Deduplicate extends KeyedProcessFunction<Fingerprint, IdentifiedEven
     private static String position(SourceRecord source) {
         // With the time: a topic that was created again has the same positions.
         return source.partition() + ":" + source.offset() + ":" + source.timestamp();
+    }
+
+    /**
+     * A record whose clock was ahead is remembered until its window is over by that clock, which is later than the time
+     * to live that began now. Rewriting what is remembered begins it anew.
+     */
+    private void keepWhileAhead(long firstSeen, Context context) {
+        long now = context.timerService().currentProcessingTime();
+        if (firstSeen - now > slackMillis) {
+            context.timerService().registerProcessingTimeTimer(now + refreshMillis);
+        }
+    }
+
+    @Override
+    public void onTimer(long now, OnTimerContext context, Collector<IdentifiedEvent> out) throws Exception {
+        Long time = firstSeen.value();
+        if (time != null) {
+            firstSeen.update(time);
+            keepWhileAhead(time, context);
+        }
     }
 
     @Override

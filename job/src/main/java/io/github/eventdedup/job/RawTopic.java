@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.Map;
+import org.apache.flink.api.common.serialization.DeserializationSchema;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.connector.source.Boundedness;
 import org.apache.flink.api.connector.source.Source;
@@ -66,7 +67,7 @@ final class RawTopic
                 .setProperty("isolation.level", "read_committed")
                 .setProperty("fetch.min.bytes", Integer.toString(FETCH_MIN_BYTES))
                 .setProperty("fetch.max.wait.ms", Integer.toString(FETCH_MAX_WAIT_MILLIS))
-                .setDeserializer(new BytesAndPosition())
+                .setDeserializer(new BytesAndPosition(stream.stream()))
                 .build();
         return new RawTopic(kafka, bootstrapServers, stream.stream(), topicId);
     }
@@ -139,8 +140,21 @@ final class RawTopic
 
         private static final long serialVersionUID = 1L;
 
+        private final String stream;
+        private transient ClockWatch clock;
+
+        BytesAndPosition(String stream) {
+            this.stream = stream;
+        }
+
+        @Override
+        public void open(DeserializationSchema.InitializationContext context) {
+            clock = new ClockWatch(context.getMetricGroup().addGroup("stream", stream), System::currentTimeMillis);
+        }
+
         @Override
         public void deserialize(ConsumerRecord<byte[], byte[]> record, Collector<SourceRecord> out) {
+            clock.see(record);
             out.collect(new SourceRecord(
                     record.value(),
                     record.partition(),

@@ -98,6 +98,33 @@ class DeduplicateTest {
         assertThat(duplicateOffsets()).containsExactly(2L);
     }
 
+    @Test
+    void aRecordFromAClockThatWasAheadIsRememberedUntilItsWindowIsOver() throws Exception {
+        long ahead = START + 30 * WINDOW;
+        process(event("a", 1, ahead), event("a", 2, START + 1));
+        for (long now = START; now < ahead; now += WINDOW / 3) {
+            clockShows(now);
+            compact();
+            process(event("a", 3, now));
+        }
+        assertThat(uniqueOffsets()).as("older ones are duplicates all the time").containsExactly(1L);
+
+        for (long now = ahead; now <= ahead + WINDOW + 2 * SLACK + WINDOW; now += SLACK) {
+            clockShows(now);
+        }
+        compact();
+        assertThat(backend().numKeyValueStateEntries())
+                .as("forgotten afterwards")
+                .isZero();
+        assertThat(harness.numProcessingTimeTimers()).isZero();
+    }
+
+    @Test
+    void anOrdinaryRecordNeedsNoTimer() throws Exception {
+        process(event("a", 1, START), event("b", 2, START - WINDOW), event("c", 3, START + SLACK));
+        assertThat(harness.numProcessingTimeTimers()).isZero();
+    }
+
     /** What then comes through is the upsert's to catch and to count: PostgresBatchWriterIT. */
     @Test
     void anOutageBeyondTheSlackForgets() throws Exception {
@@ -328,8 +355,9 @@ class DeduplicateTest {
         return created;
     }
 
-    private void clockShows(long millis) {
+    private void clockShows(long millis) throws Exception {
         harness.setStateTtlProcessingTime(millis);
+        harness.setProcessingTime(millis);
     }
 
     private void compact() throws Exception {
