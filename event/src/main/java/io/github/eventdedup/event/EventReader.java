@@ -131,6 +131,7 @@ public final class EventReader {
                     ReasonCode.TOO_LARGE,
                     "is too large: " + event.length + " bytes, at most " + maxEventBytes + " are taken");
         }
+        ForeignFormat.check(event);
         StorableText.check(event);
         try (JsonParser parser = json.createParser(event)) {
             return read(parser);
@@ -246,9 +247,21 @@ public final class EventReader {
         if (!missing.isEmpty()) {
             throw new InvalidEventException(
                     ReasonCode.MISSING_FIELD,
-                    "lacks the field" + (missing.size() == 1 ? " " : "s ") + String.join(", ", missing));
+                    "lacks the field" + (missing.size() == 1 ? " " : "s ") + String.join(", ", missing)
+                            + aboutDots(missing));
         }
         return fingerprintFunction.apply(Arrays.asList(texts));
+    }
+
+    /** A name with a dot is, as a rule, meant as a path. */
+    private static String aboutDots(List<String> missing) {
+        return missing.stream()
+                .filter(field -> field.indexOf('.') >= 0)
+                .findFirst()
+                .map(field -> " ('" + excerpt(field, MAX_QUOTED_CHARS)
+                        + "' is the literal name of a field of the event itself; fields of nested objects cannot be"
+                        + " used, so send the value in a field of its own)")
+                .orElse("");
     }
 
     private static Object value(JsonParser parser, JsonToken token, Column column)

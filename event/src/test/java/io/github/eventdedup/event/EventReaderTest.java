@@ -48,6 +48,41 @@ class EventReaderTest {
                         1117152L);
     }
 
+    @ParameterizedTest
+    @CsvSource({
+        "00000004D27B7D,         NOT_JSON, 'framing of Confluent''s Schema Registry (a byte 0, then schema id 1234)'",
+        "00000004D2027531,       NOT_JSON, 'with a serializer that uses no registry'",
+        "00FFFFFFFF7B7D,         NOT_JSON, 'schema id 4294967295'",
+        "0300112233445566778899, NOT_JSON, 'framing of AWS Glue''s Schema Registry'",
+        "4F626A0104,             NOT_JSON, 'it is an Avro file; send JSON text'",
+        "C301001122334455667788, NOT_JSON, 'it is an Avro message; send JSON text'",
+        "1F8B080000000000,       NOT_JSON, 'compressed with gzip'",
+        "28B52FFD0458,           NOT_JSON, 'compressed with zstd'",
+        "FEFF007B007D,           NOT_UTF8, 'is UTF-16; send UTF-8'",
+        "FFFE7B007D00,           NOT_UTF8, 'is UTF-16; send UTF-8'",
+        "007B00220061,           NOT_UTF8, 'is UTF-16; send UTF-8'",
+        "7B0022006100,           NOT_UTF8, 'is UTF-16; send UTF-8'"
+    })
+    void namesTheFormatOfWhatIsNoJsonText(String hex, ReasonCode code, String reason) {
+        assertThatThrownBy(() -> typed.read(HexFormat.of().parseHex(hex)))
+                .isInstanceOfSatisfying(
+                        InvalidEventException.class,
+                        invalid -> assertThat(invalid.code()).isEqualTo(code))
+                .hasMessageContaining(reason);
+    }
+
+    @Test
+    void explainsThatANameWithADotIsNoPath() throws Exception {
+        EventReader reader = new EventReader(
+                Sample.stream("s", List.of("user.id", "at"), List.of(new Column("c", "c", ColumnType.TEXT)), null));
+        assertThatThrownBy(() -> reader.read(utf8("{\"user\":{\"id\":1},\"at\":2}")))
+                .hasMessageStartingWith(
+                        "lacks the field user.id ('user.id' is the literal name of a field of the event")
+                .hasMessageContaining("fields of nested objects cannot be used");
+        assertThatThrownBy(() -> reader.read(utf8("{\"user.id\":1}"))).hasMessage("lacks the field at");
+        assertThat(reader.read(utf8("{\"user.id\":1,\"at\":2}")).fingerprint()).isNotNull();
+    }
+
     @Test
     void readsTheSampleInManyThreadsAtOnce() throws Exception {
         EventReader reader = new EventReader(Sample.viewEvents());
