@@ -15,6 +15,12 @@ public final class InvalidStreamDefinitionException extends Exception {
         this.errors = List.copyOf(errors);
     }
 
+    /** What is wrong in a folder of definitions: whole messages. */
+    InvalidStreamDefinitionException(List<String> messages) {
+        super(String.join("\n", messages), null, false, false);
+        this.errors = List.copyOf(messages);
+    }
+
     /** Every error, each starting with the key it is about. */
     public List<String> errors() {
         return errors;

@@ -3,6 +3,7 @@ package io.github.eventdedup.ingest;
 import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.event.InvalidStreamDefinitionException;
 import io.github.eventdedup.event.StreamDefinition;
+import io.github.eventdedup.event.StreamDirectory;
 import io.github.eventdedup.ingest.IngestSettings.Limits;
 import java.io.IOException;
 import java.lang.reflect.Proxy;
@@ -10,11 +11,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Deque;
-import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
-import java.util.stream.Stream;
 import org.eclipse.jetty.util.ssl.SslContextFactory;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -140,12 +139,10 @@ public final class HttpIngest implements AutoCloseable {
     private static Map<String, StreamDefinition> streams(Path streamsDir) throws StartupException {
         Map<String, StreamDefinition> streams = new TreeMap<>();
         try {
-            for (Path file : streamFiles(streamsDir)) {
-                StreamDefinition stream = StreamDefinition.read(file);
-                if (streams.put(stream.stream(), stream) != null) {
-                    throw new StartupException(
-                            "two files in " + streamsDir + " define the stream '" + stream.stream() + "'; remove one");
-                }
+            if (Files.isDirectory(streamsDir)) {
+                StreamDirectory read = StreamDirectory.read(streamsDir);
+                read.warnings().forEach(LOG::warn);
+                read.streams().values().forEach(stream -> streams.put(stream.stream(), stream));
             }
         } catch (InvalidStreamDefinitionException e) {
             throw new StartupException(e.getMessage());
@@ -157,17 +154,6 @@ public final class HttpIngest implements AutoCloseable {
                     + "; DEDUP_STREAMS_DIR names the folder");
         }
         return streams;
-    }
-
-    private static List<Path> streamFiles(Path streamsDir) throws IOException {
-        if (!Files.isDirectory(streamsDir)) {
-            return List.of();
-        }
-        try (Stream<Path> files = Files.list(streamsDir)) {
-            return files.filter(file -> file.toString().endsWith(".yaml"))
-                    .sorted()
-                    .toList();
-        }
     }
 
     /** The port that is listened on. */

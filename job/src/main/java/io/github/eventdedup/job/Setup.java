@@ -3,6 +3,7 @@ package io.github.eventdedup.job;
 import com.clickhouse.client.api.Client;
 import io.github.eventdedup.event.InvalidStreamDefinitionException;
 import io.github.eventdedup.event.StreamDefinition;
+import io.github.eventdedup.event.StreamDirectory;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -95,21 +96,19 @@ public final class Setup {
 
     /** Reads the stream definitions of a directory; what cannot be read is added to the errors. */
     static List<StreamDefinition> streams(Path directory, List<String> errors) {
-        List<StreamDefinition> streams = new ArrayList<>();
-        for (Path file : files(STREAMS, directory, ".yaml", errors)) {
-            read(file, streams, errors);
-        }
-        return streams;
-    }
-
-    private static void read(Path file, List<StreamDefinition> streams, List<String> errors) {
         try {
-            streams.add(StreamDefinition.read(file));
+            StreamDirectory read = StreamDirectory.read(directory);
+            read.warnings().forEach(System.err::println);
+            if (read.streams().isEmpty()) {
+                errors.add(STREAMS + ": no file in the directory " + directory + " ends with .yaml");
+            }
+            return List.copyOf(read.streams().values());
         } catch (InvalidStreamDefinitionException e) {
             errors.add(e.getMessage());
         } catch (IOException e) {
-            errors.add(STREAMS + ": cannot read " + file + " (" + e + ")");
+            errors.add(STREAMS + ": cannot read the directory " + directory + " (" + e + ")");
         }
+        return List.of();
     }
 
     /** Every file says "if not exists": all are applied each time, so that a new one comes into an old database. */
