@@ -9,6 +9,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.Arrays;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
@@ -37,6 +38,9 @@ public final class ChildProcess {
     private final Path log;
     private final Consumer<Process> started;
     private volatile Process process;
+
+    /** Where the log of the process started last begins. */
+    private volatile long logBegin;
 
     /**
      * @param name what messages call it
@@ -76,6 +80,7 @@ public final class ChildProcess {
         try {
             Files.createDirectories(log.toAbsolutePath().getParent());
             putAsideIfLong(log);
+            logBegin = Files.exists(log) ? Files.size(log) : 0;
             process = builder.redirectErrorStream(true)
                     .redirectInput(
                             ProcessBuilder.Redirect.from(Path.of("/dev/null").toFile()))
@@ -97,12 +102,12 @@ public final class ChildProcess {
         Instant deadline = Instant.now().plus(timeout);
         while (!ready.getAsBoolean()) {
             if (!awaited.isAlive()) {
-                throw new ServerException(
-                        name + " ended with status " + awaited.exitValue() + " while starting; see " + log);
+                throw new ServerException(name + " ended with status " + awaited.exitValue() + " while starting"
+                        + lastWords().map(words -> ": " + words).orElse("") + "; see " + log);
             }
             if (Instant.now().isAfter(deadline)) {
-                throw new ServerException(
-                        name + " did not become ready within " + timeout.toSeconds() + " s; see " + log);
+                throw new ServerException(name + " did not become ready within " + timeout.toSeconds() + " s"
+                        + lastWords().map(words -> "; it says: " + words).orElse("") + "; see " + log);
             }
             pause(POLL);
         }
@@ -117,6 +122,11 @@ public final class ChildProcess {
     public boolean isAlive() {
         Process current = process;
         return current != null && current.isAlive();
+    }
+
+    /** What the process started last has said of its end, or of what keeps it from its work, on one line. */
+    public Optional<String> lastWords() {
+        return LastWords.in(log, logBegin);
     }
 
     /** Where the output goes. */
