@@ -4,6 +4,7 @@ import io.github.eventdedup.servers.ChildProcess;
 import io.github.eventdedup.servers.ServerException;
 import java.io.IOException;
 import java.io.RandomAccessFile;
+import java.io.UncheckedIOException;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -39,6 +40,9 @@ final class Dedup implements Runnable {
 
     /** A stop waits for savepoints. */
     private static final Duration STOP_TIMEOUT = Duration.ofMinutes(5);
+
+    /** Flink ends a TaskManager whose tasks do not end within three minutes. */
+    private static final Duration CANCEL_TIMEOUT = Duration.ofMinutes(4);
 
     @Spec
     private CommandLine.Model.CommandSpec spec;
@@ -93,7 +97,12 @@ final class Dedup implements Runnable {
         line.setExecutionExceptionHandler((e, command, parsed) -> {
             if (e instanceof LocalException || e instanceof ServerException) {
                 System.err.println(e.getMessage());
+            } else if (e instanceof IOException failed) {
+                System.err.println(Layout.reason(failed));
+            } else if (e instanceof UncheckedIOException failed) {
+                System.err.println(Layout.reason(failed.getCause()));
             } else {
+                System.err.println("unexpected error, please report it: " + e);
                 e.printStackTrace();
             }
             return 1;
@@ -108,7 +117,9 @@ final class Dedup implements Runnable {
 
     @Command(
             mixinStandardHelpOptions = true,
-            description = "Start everything, or carry on where the last stop was. Ctrl-C stops it again.")
+            description = "Start everything, or carry on where the last stop was. Ctrl-C stops it again.",
+            exitCodeListHeading = "With --detach it ends with%n",
+            exitCodeList = {"0:all of it runs", "1:nothing was started", "3:it runs, but for a job or a relay"})
     int up(
             @Mixin Place place,
             @Option(names = "--detach", description = "return when it is ready, and leave it running") boolean detach,
@@ -128,6 +139,7 @@ final class Dedup implements Runnable {
         }
         Layout there = place.layout();
         Layout layout = new Layout(there.home(), there.data(), there.portOffset(), !withoutClickHouse);
+        layout.checkWritable();
         if (detach) {
             return detached(layout, fresh);
         }
@@ -172,7 +184,10 @@ final class Dedup implements Runnable {
             }
             tail.show();
             Runtime.getRuntime().removeShutdownHook(abandon);
-            return supervisor.isAlive() ? 0 : 1;
+            if (!supervisor.isAlive()) {
+                return 1;
+            }
+            return runState.problems().isEmpty() ? 0 : Status.SOME_NOT_UP;
         }
     }
 
@@ -213,18 +228,45 @@ final class Dedup implements Runnable {
 
     @Command(
             mixinStandardHelpOptions = true,
-            description = "Show every process and what each stream's job has counted.")
+            description = "Show every process and what each stream's job has counted.",
+            exitCodeListHeading = "It ends with%n",
+            exitCodeList = {
+                "0:all of it runs",
+                "1:it cannot be told",
+                "3:a process is down or does not answer, or a job does not run or fails again and again",
+                "4:nothing runs"
+            })
     int status(@Mixin Place place, @Option(names = "--json", description = "for programs, on one line") boolean json) {
         Status status = Status.of(place.layout());
         System.out.print(json ? status.json() + System.lineSeparator() : status.table());
-        return 0;
+        return status.exitCode();
     }
 
     @Command(description = "Flink's own command line on this cluster, such as: flink list, flink savepoint JOB.")
     int flink(@Mixin Place place, @Parameters(arity = "0..*", paramLabel = "ARGUMENT") List<String> arguments)
             throws IOException, InterruptedException {
         List<String> forFlink = arguments == null ? List.of("--help") : arguments;
-        return new FlinkCluster(place.layout()).commandLine(forFlink).start().waitFor();
+        Layout layout = place.layout();
+        int status = new FlinkCluster(layout).commandLine(forFlink).start().waitFor();
+        return status == 0 && forFlink.get(0).equals("cancel") ? awaitCancelled(layout, forFlink) : status;
+    }
+
+    /** Flink's command returns when the request has arrived; the tasks may still be storing what they have begun. */
+    private static int awaitCancelled(Layout layout, List<String> arguments) {
+        FlinkRest flink = new FlinkRest(layout.flinkPort());
+        for (String job : arguments) {
+            if (!job.matches("[0-9a-f]{32}")) {
+                continue;
+            }
+            System.out.println("Waiting until the tasks of job " + job + " have ended.");
+            try {
+                String state = flink.awaitOver(job, CANCEL_TIMEOUT);
+                System.out.println("Job " + job + " is " + state + ".");
+            } catch (IOException e) {
+                throw new LocalException("job " + job + " may still write: the JobManager does not answer", e);
+            }
+        }
+        return 0;
     }
 
     @Command(description = "The relay's own command line on this system: relay --once sends what is unsent, and ends.")

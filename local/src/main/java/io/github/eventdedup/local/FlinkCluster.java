@@ -20,6 +20,15 @@ import java.util.concurrent.ConcurrentHashMap;
 /** How Flink's processes are started here: its configuration directory and the command lines. */
 final class FlinkCluster {
 
+    /** How many streams flink-conf/config.yaml has memory and slots for. */
+    private static final int STREAMS_CONFIGURED = 2;
+
+    /** What the classes of a job take, loaded for its submission and again to run it. */
+    private static final int METASPACE_MB = 64;
+
+    private static final int JOBMANAGER_HEAP_MB = 32;
+    private static final int TASKMANAGER_HEAP_MB = 64;
+
     private static final String RESULT = "BASH_JAVA_UTILS_EXEC_RESULT:";
 
     private final Layout layout;
@@ -42,7 +51,8 @@ final class FlinkCluster {
                 Files.copy(source.resolve(file), conf.resolve(file), StandardCopyOption.REPLACE_EXISTING);
             }
             Files.writeString(
-                    conf.resolve("config.yaml"), Files.readString(source.resolve("config.yaml")) + overrides());
+                    conf.resolve("config.yaml"),
+                    Files.readString(source.resolve("config.yaml")) + overrides() + sizes());
             Files.writeString(conf.resolve("zoo.cfg"), """
                     tickTime=2000
                     dataDir=%s
@@ -90,6 +100,44 @@ final class FlinkCluster {
                         quoted(layout.savepoints().toUri().toString()),
                         // A file for each task and restart, otherwise among the logs for ever.
                         quoted(layout.temporary("taskmanager").toString()));
+    }
+
+    /** The configuration is for two streams. Each further one has classes, state, threads and slots of its own. */
+    private String sizes() {
+        int further = Math.max(0, layout.streams().size() - STREAMS_CONFIGURED);
+        if (further == 0) {
+            return "";
+        }
+        StringBuilder sizes = new StringBuilder("\n# Appended by ./dedup: for more than two streams.\n");
+        megabytes(sizes, "/jobmanager/memory/jvm-metaspace/size", further * METASPACE_MB);
+        megabytes(sizes, "/jobmanager/memory/process/size", further * (METASPACE_MB + JOBMANAGER_HEAP_MB));
+        megabytes(sizes, "/taskmanager/memory/jvm-metaspace/size", further * METASPACE_MB);
+        megabytes(sizes, "/taskmanager/memory/process/size", further * (METASPACE_MB + TASKMANAGER_HEAP_MB));
+        String slots = "/taskmanager/numberOfTaskSlots";
+        int configured = source().at(slots).asInt();
+        sizes.append("taskmanager.numberOfTaskSlots: ")
+                .append(configured + further * configured / STREAMS_CONFIGURED)
+                .append('\n');
+        return sizes.toString();
+    }
+
+    private void megabytes(StringBuilder sizes, String pointer, int more) {
+        String configured = source().at(pointer).asText();
+        if (!configured.matches("\\d+m")) {
+            throw new LocalException("flink-conf/config.yaml: " + key(pointer)
+                    + ": give a size in megabytes, as in 768m," + " not '" + configured + "'");
+        }
+        int size = Integer.parseInt(configured.substring(0, configured.length() - 1));
+        sizes.append(key(pointer)).append(": ").append(size + more).append("m\n");
+    }
+
+    private static String key(String pointer) {
+        return pointer.substring(1).replace('/', '.');
+    }
+
+    /** The configuration as it is in the project. */
+    private JsonNode source() {
+        return read(layout.home().resolve("flink-conf/config.yaml"));
     }
 
     /** YAML's single quotes take everything literally but themselves. */
@@ -189,7 +237,10 @@ final class FlinkCluster {
     }
 
     private JsonNode configuration() {
-        Path file = conf.resolve("config.yaml");
+        return read(conf.resolve("config.yaml"));
+    }
+
+    private static JsonNode read(Path file) {
         try {
             return new YAMLMapper().readTree(file.toFile());
         } catch (IOException e) {

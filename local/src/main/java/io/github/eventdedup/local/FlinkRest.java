@@ -39,6 +39,8 @@ final class FlinkRest {
     /** Twice the interval in flink-conf/config.yaml, and a little. */
     private static final long HEARTBEAT_MILLIS = 5_000;
 
+    private static final int LONGEST_REASON = 1000;
+
     private static final ObjectMapper JSON = new ObjectMapper();
 
     private final HttpClient client =
@@ -96,6 +98,33 @@ final class FlinkRest {
         return job.state().equals("RUNNING")
                 && elements(get("/jobs/" + job.id()).path("vertices"))
                         .allMatch(vertex -> vertex.path("status").asText().equals("RUNNING"));
+    }
+
+    /**
+     * A failure that made a job restart or end.
+     *
+     * @param time in milliseconds, by Flink's clock
+     * @param reason on one line
+     */
+    record Failure(long time, String reason) {}
+
+    /** A job's last failures, the newest first; Flink remembers 16 of them. */
+    List<Failure> failures(Job job) throws IOException {
+        return failures(get("/jobs/" + job.id() + "/exceptions"));
+    }
+
+    static List<Failure> failures(JsonNode exceptions) {
+        return elements(exceptions.path("exceptionHistory").path("entries"))
+                .map(entry -> new Failure(
+                        entry.path("timestamp").asLong(),
+                        onOneLine(entry.path("stacktrace").asText())))
+                .sorted(Comparator.comparingLong(Failure::time).reversed())
+                .toList();
+    }
+
+    /** When the last checkpoint that a job has completed was begun; 0 where there is none. */
+    long lastCheckpoint(Job job) throws IOException {
+        return latest(job, "completed").path("trigger_timestamp").asLong();
     }
 
     /** The checkpoint or savepoint that a job has started from or last gone back to. */
@@ -188,6 +217,27 @@ final class FlinkRest {
         throw new LocalException("no savepoint after " + patience.toSeconds() + " s");
     }
 
+    /**
+     * Waits until a job is over: until no task of it runs on any TaskManager that the JobManager hears from.
+     *
+     * @return how it ended
+     * @throws LocalException where it is not over in time
+     */
+    String awaitOver(String id, Duration patience) throws IOException {
+        long deadline = System.nanoTime() + patience.toNanos();
+        while (true) {
+            String state = get("/jobs/" + id).path("state").asText();
+            if (new Job(id, "", state, 0).isOver()) {
+                return state;
+            }
+            if (System.nanoTime() > deadline) {
+                throw new LocalException("job " + id + " is " + state + " after " + patience.toSeconds()
+                        + " s and may still write: see ./dedup status");
+            }
+            sleep(Duration.ofMillis(200));
+        }
+    }
+
     /** The sums, over all operators and subtasks, of a stream's metrics, by the last part of their name. */
     Map<String, Long> counts(Job job) throws IOException {
         String prefix = ".stream." + inMetrics(job.name()) + ".";
@@ -247,6 +297,20 @@ final class FlinkRest {
             Thread.currentThread().interrupt();
             throw new LocalException("interrupted while asking Flink", e);
         }
+    }
+
+    /** The last cause in a stack trace, for a table or a log. Exceptions that are not ours keep the name of their class. */
+    static String onOneLine(String stackTrace) {
+        int last = stackTrace.lastIndexOf("Caused by: ");
+        String cause = last < 0 ? stackTrace : stackTrace.substring(last + "Caused by: ".length());
+        String reason = cause.lines()
+                .takeWhile(line -> !line.matches("\\s+(at .*|\\.\\.\\. \\d+ more)"))
+                .map(line -> line.replaceFirst("^io\\.github\\.eventdedup\\.[\\w.$]+: ", "")
+                        .replaceFirst("^([a-z0-9]+\\.)+(?=[\\w$]+(Exception|Error)\\b)", "")
+                        .strip())
+                .filter(line -> !line.isEmpty())
+                .collect(Collectors.joining(" "));
+        return reason.length() <= LONGEST_REASON ? reason : reason.substring(0, LONGEST_REASON) + " …";
     }
 
     /** Flink answers with a stack trace; its last cause has the message somebody wrote for a person. */

@@ -3,14 +3,18 @@ package io.github.eventdedup.local;
 import io.github.eventdedup.event.ClickHouseTable;
 import io.github.eventdedup.event.InvalidStreamDefinitionException;
 import io.github.eventdedup.event.StreamDefinition;
+import io.github.eventdedup.event.StreamDirectory;
 import io.github.eventdedup.servers.ClickHouseServer;
 import io.github.eventdedup.servers.FreshDirectory;
 import io.github.eventdedup.servers.PostgresServer;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -26,6 +30,9 @@ import java.util.TreeMap;
  * @param withClickHouse whether ClickHouse is part of it, and with it the streams that are stored there
  */
 record Layout(Path home, Path data, int portOffset, boolean withClickHouse) {
+
+    /** With less than this, Kafka and Postgres end as soon as they have started. */
+    private static final long LEAST_FREE_BYTES = 100L << 20;
 
     int kafkaPort() {
         return 9092 + portOffset;
@@ -113,32 +120,73 @@ record Layout(Path home, Path data, int portOffset, boolean withClickHouse) {
     Map<Path, StreamDefinition> streams() {
         Map<Path, StreamDefinition> streams = new LinkedHashMap<>();
         Map<Path, StreamDefinition> inClickHouse = new LinkedHashMap<>();
-        List<String> errors = new ArrayList<>();
-        for (Path file : files(home.resolve("streams"), ".yaml")) {
-            try {
-                StreamDefinition stream = StreamDefinition.read(file);
-                (stream.table() instanceof ClickHouseTable ? inClickHouse : streams).put(file, stream);
-            } catch (InvalidStreamDefinitionException | IOException e) {
-                errors.add(e.getMessage());
-            }
-        }
-        if (!errors.isEmpty()) {
-            throw new LocalException(String.join(System.lineSeparator(), errors));
-        }
+        definitions()
+                .streams()
+                .forEach((file, stream) ->
+                        (stream.table() instanceof ClickHouseTable ? inClickHouse : streams).put(file, stream));
         if (withClickHouse) {
             streams.putAll(inClickHouse);
         }
         return streams;
     }
 
-    private static List<Path> files(Path directory, String suffix) {
-        try (var files = Files.list(directory)) {
-            return files.filter(file -> file.toString().endsWith(suffix))
-                    .sorted()
-                    .toList();
+    /** All that the project's folder of streams holds. */
+    StreamDirectory definitions() {
+        Path directory = home.resolve("streams");
+        try {
+            return StreamDirectory.read(directory);
+        } catch (InvalidStreamDefinitionException e) {
+            throw new LocalException(e.getMessage(), e);
         } catch (IOException e) {
-            throw new LocalException("cannot read the directory " + directory, e);
+            throw new LocalException("cannot read the stream definitions in " + directory + ": " + reason(e), e);
         }
+    }
+
+    /**
+     * Finds out whether anything can be written to the data directory, before the first process fails for it.
+     *
+     * @throws LocalException with the reason where nothing can
+     */
+    void checkWritable() {
+        try {
+            Files.createDirectories(run());
+            Path probe = Files.createTempFile(run(), "probe", null);
+            Files.writeString(probe, "probe");
+            Files.delete(probe);
+            for (Path directory : List.of(log("any").getParent(), flink(), data.resolve("tmp"))) {
+                Files.createDirectories(directory);
+                if (!Files.isWritable(directory)) {
+                    throw new AccessDeniedException(directory.toString());
+                }
+            }
+            long free = Files.getFileStore(data).getUsableSpace();
+            if (free < LEAST_FREE_BYTES) {
+                throw new LocalException("the disk of the data directory " + data + " has " + (free >> 20)
+                        + " MB left, and at least " + (LEAST_FREE_BYTES >> 20)
+                        + " MB are needed: free some, or give another with --data-dir DIR");
+            }
+        } catch (IOException e) {
+            throw new LocalException(
+                    "cannot write to the data directory " + data + ": " + reason(e)
+                            + "; correct that, or give another with --data-dir DIR",
+                    e);
+        }
+    }
+
+    /** What went wrong with a file, in words: some of Java's exceptions say no more than the file's name. */
+    static String reason(IOException e) {
+        if (!(e instanceof FileSystemException failed)) {
+            return e.getMessage() == null ? e.toString() : e.getMessage();
+        }
+        String what = failed.getReason();
+        if (e instanceof AccessDeniedException) {
+            what = "permission denied";
+        } else if (e instanceof NoSuchFileException) {
+            what = "does not exist";
+        } else if (e instanceof FileAlreadyExistsException) {
+            what = "is there already, and is no directory";
+        }
+        return failed.getFile() + ": " + (what == null ? e.getClass().getSimpleName() : what);
     }
 
     String kafkaBootstrapServers() {

@@ -44,11 +44,13 @@ final class LocalSystem {
     final List<StreamJob> jobs;
 
     private final Layout layout;
+    private final RunState runState;
     private final FlinkCluster flinkCluster;
     private final HttpClient http = HttpClient.newHttpClient();
 
     LocalSystem(Layout layout, RunState runState) {
         this.layout = layout;
+        this.runState = runState;
         flinkCluster = new FlinkCluster(layout);
         FlinkRest flink = new FlinkRest(layout.flinkPort());
         jobs = layout.streams().entrySet().stream()
@@ -272,7 +274,12 @@ final class LocalSystem {
                 Statement statement = connection.createStatement();
                 ResultSet rows = statement.executeQuery(
                         "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'outbox-relay'")) {
-            return rows.next() && rows.getInt(1) >= relays.size();
+            return rows.next()
+                    && rows.getInt(1)
+                            >= relays.stream()
+                                    .filter(relay ->
+                                            runState.process(relay.name()).isPresent())
+                                    .count();
         } catch (SQLException e) {
             return false;
         }

@@ -16,6 +16,7 @@ import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
@@ -64,7 +65,8 @@ final class RunState {
             LOCKS.add(channel);
             return channel.tryLock() != null;
         } catch (IOException e) {
-            throw new LocalException("cannot use the data directory " + directory.getParent() + ": " + e, e);
+            throw new LocalException(
+                    "cannot write to the data directory " + directory.getParent() + ": " + Layout.reason(e), e);
         }
     }
 
@@ -78,6 +80,7 @@ final class RunState {
     synchronized void supervising(Options options) {
         try {
             writeWhole(optionsFile(), options);
+            Files.deleteIfExists(problemsFile());
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
@@ -146,6 +149,40 @@ final class RunState {
         } catch (IOException e) {
             return false;
         }
+    }
+
+    /**
+     * Keeps why a part or a job does not run, for other commands.
+     *
+     * @param reason in words; null where it runs
+     */
+    synchronized void problem(String name, String reason) {
+        Map<String, String> problems = new LinkedHashMap<>(problems());
+        String before = reason == null ? problems.remove(name) : problems.put(name, reason);
+        if (Objects.equals(before, reason)) {
+            return;
+        }
+        try {
+            writeWhole(problemsFile(), problems);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** Why what does not run does not, by its name, as the supervisor has found; empty where no supervisor runs. */
+    Map<String, String> problems() {
+        try {
+            return process(SUPERVISOR).isPresent() && Files.exists(problemsFile())
+                    ? JSON.readValue(problemsFile().toFile(), new TypeReference<LinkedHashMap<String, String>>() {})
+                    : Map.of();
+        } catch (IOException e) {
+            // A reason is worth less than what goes on without it.
+            return Map.of();
+        }
+    }
+
+    private Path problemsFile() {
+        return directory.resolve("problems.json");
     }
 
     private Path readyFile() {

@@ -33,6 +33,11 @@ final class StreamJob {
         return stream;
     }
 
+    /** As users see it. */
+    String name() {
+        return "job " + stream;
+    }
+
     /**
      * Submits the job where the cluster has none or a failed one. It continues from its newest checkpoint or savepoint. A
      * job that loses its JobManager is not a case of this: high availability brings it back. One that somebody cancelled or
@@ -88,6 +93,49 @@ final class StreamJob {
         if (savepoint.isPresent()) {
             Files.writeString(stoppedWith, savepoint.get());
         }
+    }
+
+    /** What keeps the job from its work, by what Flink remembers of it. */
+    Optional<String> failing() throws IOException {
+        Optional<FlinkRest.Job> job = flink.job(stream);
+        return job.isEmpty() ? Optional.empty() : failing(flink, job.get());
+    }
+
+    /**
+     * What keeps a job from its work, on one line: its last failure, as long as it has completed no checkpoint since, or has
+     * failed more than once within a minute. Empty where it works, or has not failed yet.
+     */
+    static Optional<String> failing(FlinkRest flink, FlinkRest.Job job) throws IOException {
+        if (job.state().equals("FINISHED") || job.state().equals("CANCELED")) {
+            return Optional.empty();
+        }
+        return failing(
+                flink.failures(job), flink.runs(job) ? flink.lastCheckpoint(job) : 0, System.currentTimeMillis());
+    }
+
+    static Optional<String> failing(List<FlinkRest.Failure> failures, long lastCheckpoint, long now) {
+        if (failures.isEmpty()) {
+            return Optional.empty();
+        }
+        long lately = failures.stream()
+                .filter(failure -> failure.time() > now - Duration.ofMinutes(1).toMillis())
+                .count();
+        FlinkRest.Failure last = failures.get(0);
+        if (lately < 2 && lastCheckpoint > last.time()) {
+            return Optional.empty();
+        }
+        return Optional.of((lately < 2 ? "" : "failed " + lately + " times in the last minute: ") + last.reason());
+    }
+
+    /** How often the job has failed since it was submitted, as far as Flink remembers. */
+    int failures() throws IOException {
+        Optional<FlinkRest.Job> job = flink.job(stream);
+        return job.isEmpty() ? 0 : flink.failures(job.get()).size();
+    }
+
+    /** Whether an operator has stopped or cancelled it. */
+    boolean isLeftAlone() {
+        return leftAlone;
     }
 
     /**

@@ -36,6 +36,14 @@ final class Supervisor {
     /** A part that ran this long had started well: its next end is a new story. */
     private static final Duration STEADY = Duration.ofMinutes(1);
 
+    private static final Duration JOB_PATIENCE = Duration.ofMinutes(2);
+
+    /** A job may fail once or twice while everything starts. */
+    private static final int FAILURES_TO_REPORT = 3;
+
+    /** How often a job is asked why it fails, if it does. */
+    private static final Duration LOOK = Duration.ofSeconds(5);
+
     private static final Duration ORPHAN_PATIENCE = Duration.ofSeconds(30);
 
     private final Layout layout;
@@ -79,6 +87,7 @@ final class Supervisor {
         runState.ready(false);
         system.checkBuilt();
         stopOrphans();
+        layout.definitions().warnings().forEach(this::say);
         checkPorts();
         if (layout.withClickHouse()) {
             system.installClickHouse(this::say);
@@ -94,8 +103,13 @@ final class Supervisor {
             failed = true;
             throw e;
         }
+        Map<String, String> problems = runState.problems();
         out.println();
-        out.println("Ready after " + seconds() + " s.");
+        out.println(
+                problems.isEmpty()
+                        ? "Ready after " + seconds() + " s."
+                        : "The ingest accepts events after " + seconds() + " s, but not all of it runs:");
+        problems.forEach((name, reason) -> out.println("  " + name + ": " + reason.replace("\n", "\n    ")));
         out.print(layout.addresses());
         out.println("""
 
@@ -104,8 +118,6 @@ final class Supervisor {
                 "sid":"3423943363"}'
                 """.formatted(layout.ingestPort()));
         runState.ready(true);
-        system.parts().forEach(part -> threads.execute(() -> keepRunning(part)));
-        system.jobs.forEach(job -> threads.execute(() -> keepRunning(job)));
         try {
             threads.awaitTermination(Long.MAX_VALUE, TimeUnit.DAYS);
         } catch (InterruptedException e) {
@@ -124,7 +136,7 @@ final class Supervisor {
         CompletableFuture<Void> jobManager = start(system.jobManager);
         CompletableFuture<Void> taskManager = start(system.taskManager);
         CompletableFuture<Void> topicsAndTables =
-                CompletableFuture.allOf(kafka, postgres, clickHouse).thenRunAsync(system::setUp, threads);
+                CompletableFuture.allOf(kafka, postgres, clickHouse).thenRunAsync(this::setUp, threads);
 
         Map<String, CompletableFuture<Void>> steps = new LinkedHashMap<>();
         steps.put("kafka", kafka);
@@ -135,7 +147,8 @@ final class Supervisor {
         steps.put("taskmanager", taskManager);
         steps.put("topics and tables", topicsAndTables);
         steps.put("ingest", start(system.ingest, topicsAndTables));
-        system.relays.forEach(relay -> steps.put(relay.name(), start(relay, topicsAndTables)));
+        system.relays.forEach(
+                relay -> steps.put(relay.name(), topicsAndTables.thenRunAsync(() -> startOrReport(relay), threads)));
         CompletableFuture<Void> forJobs = CompletableFuture.allOf(topicsAndTables, zooKeeper, jobManager, taskManager);
         system.jobs.forEach(
                 job -> steps.put("job " + job.stream(), forJobs.thenRunAsync(() -> startJob(job), threads)));
@@ -143,7 +156,40 @@ final class Supervisor {
     }
 
     private CompletableFuture<Void> start(Part part, CompletableFuture<?>... needed) {
-        return CompletableFuture.allOf(needed).thenRunAsync(() -> startPart(part), threads);
+        return CompletableFuture.allOf(needed)
+                .thenRunAsync(
+                        () -> {
+                            startPart(part);
+                            threads.execute(() -> keepRunning(part));
+                        },
+                        threads);
+    }
+
+    /** For a part without which the others are of use: it is tried again and again. */
+    private void startOrReport(Part part) {
+        try {
+            startPart(part);
+        } catch (RuntimeException e) {
+            problem(part.name(), reason(e));
+            part.child().kill();
+        }
+        threads.execute(() -> keepRunning(part));
+    }
+
+    /** Topics and tables that are there from before serve, whatever keeps new ones from being made. */
+    private void setUp() {
+        try {
+            system.setUp();
+        } catch (LocalException e) {
+            problem("topics and tables", e.getMessage() + System.lineSeparator() + "then run ./dedup down and up");
+        }
+    }
+
+    private void problem(String name, String reason) {
+        if (!reason.equals(runState.problems().get(name))) {
+            say(reason.startsWith(name) ? reason : name + ": " + reason);
+        }
+        runState.problem(name, reason);
     }
 
     /** Returns when all are done, or throws what the first to fail has thrown. */
@@ -179,25 +225,40 @@ final class Supervisor {
         part.start().run();
         say(part.name() + ": ready, pid " + part.child().process().pid()
                 + (part.port() == 0 ? "" : ", port " + part.port()));
+        runState.problem(part.name(), null);
     }
 
+    /** Returns when the job runs, or when it is known that it does not. The others go on either way. */
     private void startJob(StreamJob job) {
-        try {
-            job.ensureSubmitted().ifPresent(this::say);
-            Instant deadline = Instant.now().plus(Duration.ofMinutes(2));
-            Optional<String> running = job.running();
-            while (running.isEmpty()) {
-                if (Instant.now().isAfter(deadline)) {
-                    throw new LocalException("job " + job.stream() + " does not run after 2 minutes; see "
-                            + layout.log("jobmanager") + " and " + layout.log("taskmanager"));
+        String problem = "does not run after " + JOB_PATIENCE.toMinutes() + " minutes";
+        Instant deadline = Instant.now().plus(JOB_PATIENCE);
+        boolean runs = false;
+        int submissions = 0;
+        while (!runs && Instant.now().isBefore(deadline)) {
+            try {
+                Optional<String> submitted = job.ensureSubmitted();
+                submitted.ifPresent(this::say);
+                submissions += submitted.isPresent() ? 1 : 0;
+                Optional<String> running = job.running();
+                running.ifPresent(this::say);
+                runs = running.isPresent();
+                Optional<String> failing = runs ? Optional.empty() : job.failing();
+                problem = failing.orElse(problem);
+                if (failing.isPresent() && submissions + job.failures() > FAILURES_TO_REPORT) {
+                    break;
                 }
-                FlinkRest.sleep(Duration.ofMillis(200));
-                running = job.running();
+            } catch (IOException e) {
+                problem = "the JobManager does not answer; see " + layout.log("jobmanager");
+            } catch (LocalException e) {
+                problem = e.getMessage();
+                break;
             }
-            say(running.get());
-        } catch (IOException e) {
-            throw new LocalException("the JobManager does not answer: see " + layout.log("jobmanager"), e);
+            FlinkRest.sleep(Duration.ofMillis(200));
         }
+        if (!runs) {
+            problem(job.name(), problem);
+        }
+        threads.execute(() -> keepRunning(job));
     }
 
     private void keepRunning(Part part) {
@@ -212,17 +273,21 @@ final class Supervisor {
                 if (Duration.between(started, Instant.now()).compareTo(STEADY) > 0) {
                     pause = Duration.ZERO;
                 }
-                say(part.name() + ": ended with status " + status + ", starting it again"
+                String end = "ended with status " + status
+                        + part.child().lastWords().map(words -> ": " + words).orElse("");
+                say(part.name() + ": " + end + System.lineSeparator() + "        starting it again"
                         + (pause.isZero() ? "" : " in " + pause.toSeconds() + " s"));
+                runState.problem(part.name(), end);
                 Thread.sleep(pause.toMillis());
                 pause = longer(pause);
                 startPart(part);
             } catch (RuntimeException e) {
                 // Also a full disk, where what was started cannot be recorded: one that nobody watches would stay down.
                 if (!stopping) {
-                    say(reason(e));
+                    problem(part.name(), reason(e));
                     // Running but not ready is as good as not running.
                     part.child().kill();
+                    FlinkRest.sleep(FIRST_PAUSE);
                 }
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
@@ -239,30 +304,56 @@ final class Supervisor {
     private void keepRunning(StreamJob job) {
         Duration pause = Duration.ZERO;
         Instant acted = Instant.now();
+        Instant looked = Instant.now();
         while (!stopping) {
             Optional<String> news = Optional.empty();
+            Optional<String> refusal = Optional.empty();
             try {
                 FlinkRest.sleep(FIRST_PAUSE.plus(pause));
                 if (!stopping) {
                     news = job.ensureSubmitted();
+                    if (news.isEmpty()
+                            && Duration.between(looked, Instant.now()).compareTo(LOOK) > 0) {
+                        looked = Instant.now();
+                        lookAt(job);
+                    }
                 }
             } catch (IOException e) {
-                // The JobManager is away; its own part says so.
+                // The JobManager is unavailable; its own part says so.
             } catch (RuntimeException e) {
-                news = Optional.of("job " + job.stream() + ": " + reason(e));
+                refusal = Optional.of(reason(e));
             }
             if (stopping) {
                 return;
             }
+            news.ifPresent(this::say);
+            // Said once, and in the status from then on.
+            refusal.ifPresent(reason -> problem(job.name(), reason));
             boolean steady = Duration.between(acted, Instant.now()).compareTo(STEADY) > 0;
-            if (news.isPresent()) {
-                say(news.get());
+            if (news.isPresent() || refusal.isPresent()) {
                 // A job that fails as soon as it runs is not helped by being submitted every second.
                 pause = longer(steady ? Duration.ZERO : pause);
                 acted = Instant.now();
             } else if (steady) {
                 pause = Duration.ZERO;
             }
+        }
+    }
+
+    /** Says once that a job fails and why, and once that it runs again. */
+    private void lookAt(StreamJob job) throws IOException {
+        String known = runState.problems().get(job.name());
+        Optional<String> failing = job.failing();
+        if (failing.isPresent()) {
+            if (known == null) {
+                say(job.name() + ": fails and is started again: " + failing.get());
+            }
+            runState.problem(job.name(), failing.get());
+        } else if (known != null && job.isLeftAlone()) {
+            runState.problem(job.name(), null);
+        } else if (known != null && job.running().isPresent()) {
+            say(job.name() + ": runs again");
+            runState.problem(job.name(), null);
         }
     }
 

@@ -182,6 +182,56 @@ class DedupUpIT {
         return job.path("received") + " " + job.path("unique") + " " + job.path("duplicate");
     }
 
+    /** An operator's mistake in the database keeps one job from starting; clients must not notice. */
+    @Test
+    @Order(6)
+    void aJobThatCannotStartStopsNothingElse() throws Exception {
+        system.execute("ALTER TABLE view_events RENAME COLUMN sid TO sid_of_before");
+        system.succeed("down");
+
+        DedupCommand.Result up = dedup.call("up", "--detach");
+        assertThat(up.status()).as(up.output()).isEqualTo(Status.SOME_NOT_UP);
+        assertThat(up.output()).contains("not all of it runs:", "job view-events: ", "'sid'");
+        clients.post(Clients.sample().subList(0, 10), 1, seed + 2).forEach(system::acknowledged);
+        assertThat(system.jobStatus("user-logins").state()).isEqualTo("RUNNING");
+        DedupCommand.Result status = dedup.call("status");
+        assertThat(status.status()).as(status.output()).isEqualTo(Status.SOME_NOT_UP);
+        assertThat(status.output()).contains("  job view-events is NOT_RUNNING: ", "'sid'");
+
+        system.execute("ALTER TABLE view_events RENAME COLUMN sid_of_before TO sid");
+        system.awaitStored();
+        await().atMost(RunningSystem.STORED_WITHIN)
+                .untilAsserted(() -> assertThat(dedup.call("status").status()).isZero());
+    }
+
+    @Test
+    @Order(7)
+    void waitsForACancelledJobAndSaysWhenNothingRuns() throws Exception {
+        String id = system.job().id();
+        system.succeed("flink", "cancel", id);
+        assertThat(system.flink.get("/jobs/" + id).path("state").asText())
+                .as("what has ended may be followed by a TRUNCATE")
+                .isEqualTo("CANCELED");
+        system.succeed("down");
+        DedupCommand.Result status = dedup.call("status");
+        assertThat(status.status()).isEqualTo(Status.NOTHING_RUNS);
+        assertThat(status.output()).contains("nothing runs: start it with ./dedup up");
+        system.succeed("up", "--detach");
+    }
+
+    @Test
+    void namesADataDirectoryThatCannotBeWritten() throws Exception {
+        DedupCommand other = DedupCommand.in(Files.writeString(directory.resolve("file"), ""));
+        for (String[] arguments : new String[][] {{"up"}, {"up", "--detach"}}) {
+            DedupCommand.Result result = other.call(arguments);
+            assertThat(result.status()).isEqualTo(1);
+            assertThat(result.output().strip().lines())
+                    .singleElement()
+                    .asString()
+                    .startsWith("cannot write to the data directory " + other.data());
+        }
+    }
+
     @Test
     @Order(8)
     void takesOverFromASupervisorThatWasKilled() throws Exception {

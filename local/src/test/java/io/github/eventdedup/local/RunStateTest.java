@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -41,6 +42,21 @@ class RunStateTest {
 
         state.ended(RunState.SUPERVISOR);
         assertThat(new RunState(directory).options()).isEmpty();
+    }
+
+    @Test
+    void keepsWhyThingsDoNotRunWhileTheSupervisorRuns() {
+        RunState state = new RunState(directory);
+        state.supervising(new RunState.Options(0, true));
+        state.problem("job a", "refused");
+        state.problem("relay", "ended");
+        state.problem("relay", null);
+        assertThat(new RunState(directory).problems()).containsExactly(Map.entry("job a", "refused"));
+
+        state.ended(RunState.SUPERVISOR);
+        assertThat(new RunState(directory).problems()).isEmpty();
+        state.supervising(new RunState.Options(0, true));
+        assertThat(new RunState(directory).problems()).isEmpty();
     }
 
     @Test

@@ -36,9 +36,51 @@ class StatusTest {
                 List.of(new JobStatus("view-events", "RUNNING", 4L, 2L, 1L, 1L)));
 
         assertThat(status.json())
-                .isEqualTo("{\"processes\":[{\"name\":\"kafka\",\"pid\":1,\"port\":9092,\"health\":\"up\"},"
-                        + "{\"name\":\"taskmanager\",\"pid\":null,\"port\":null,\"health\":\"down\"}],"
-                        + "\"jobs\":[{\"stream\":\"view-events\",\"state\":\"RUNNING\",\"received\":4,\"unique\":2,"
-                        + "\"duplicate\":1,\"deadLettered\":1}]}");
+                .isEqualTo(
+                        "{\"processes\":[{\"name\":\"kafka\",\"pid\":1,\"port\":9092,\"health\":\"up\",\"reason\":null},"
+                                + "{\"name\":\"taskmanager\",\"pid\":null,\"port\":null,\"health\":\"down\",\"reason\":null}],"
+                                + "\"jobs\":[{\"stream\":\"view-events\",\"state\":\"RUNNING\",\"received\":4,\"unique\":2,"
+                                + "\"duplicate\":1,\"deadLettered\":1,\"reason\":null}],"
+                                + "\"problems\":[\"taskmanager is down\"]}");
+    }
+
+    @Test
+    void itEndsWithZeroOnlyWhereAllOfItRuns() {
+        ProcessStatus up = new ProcessStatus("kafka", 1L, 9092, "up");
+        ProcessStatus down = new ProcessStatus("ingest", null, 8001, "down", "its log ends with: no memory");
+        JobStatus runs = new JobStatus("s", "RUNNING", 0L, 0L, 0L, 0L);
+        JobStatus restarts = new JobStatus("s", "RESTARTING", null, null, null, null, "long overflow");
+        JobStatus runsForNow = new JobStatus("s", "RUNNING", 0L, 0L, 0L, 0L, "failed 4 times: long overflow");
+
+        assertThat(new Status(List.of(up), List.of(runs)).exitCode()).isZero();
+        assertThat(new Status(List.of(up, down), List.of(runs)).exitCode()).isEqualTo(3);
+        assertThat(new Status(List.of(up), List.of(restarts)).exitCode()).isEqualTo(3);
+        assertThat(new Status(List.of(up), List.of(runsForNow)).exitCode()).isEqualTo(3);
+        assertThat(new Status(List.of(down), List.of(runs)).exitCode()).isEqualTo(4);
+    }
+
+    @Test
+    void theReasonIsInTheTable() {
+        ProcessStatus up = new ProcessStatus("kafka", 1L, 9092, "up");
+        ProcessStatus down = new ProcessStatus("ingest", null, 8001, "down", "its log ends with: no memory");
+        JobStatus restarts = new JobStatus("s", "RESTARTING", null, null, null, null, "long overflow");
+
+        assertThat(new Status(List.of(up, down), List.of(restarts)).table().lines())
+                .contains("  ingest is down: its log ends with: no memory", "  job s is RESTARTING: long overflow");
+        assertThat(new Status(List.of(down), List.of()).table()).contains("nothing runs: start it with ./dedup up");
+    }
+
+    @Test
+    void aJobFailsUntilACheckpointAfterItsLastFailure() {
+        FlinkRest.Failure last = new FlinkRest.Failure(100_000, "B");
+        FlinkRest.Failure before = new FlinkRest.Failure(50_000, "A");
+
+        assertThat(StreamJob.failing(List.of(), 0, 100_000)).isEmpty();
+        assertThat(StreamJob.failing(List.of(last), 90_000, 101_000)).contains("B");
+        assertThat(StreamJob.failing(List.of(last), 110_000, 111_000)).isEmpty();
+        assertThat(StreamJob.failing(List.of(last, before), 105_000, 106_000))
+                .as("one that fails as often as it runs")
+                .contains("failed 2 times in the last minute: B");
+        assertThat(StreamJob.failing(List.of(last, before), 105_000, 115_000)).isEmpty();
     }
 }
