@@ -19,13 +19,19 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
  * @param kafkaBootstrapServers where Kafka is
  * @param postgres where Postgres is
  * @param clickHouse where ClickHouse is
+ * @param allowsNonDurablePostgres whether a Postgres that says of itself that it may lose rows in a crash is only warned of
  */
-record Neighbours(String kafkaBootstrapServers, PostgresLogin postgres, ClickHouseLogin clickHouse) {
+record Neighbours(
+        String kafkaBootstrapServers,
+        PostgresLogin postgres,
+        ClickHouseLogin clickHouse,
+        boolean allowsNonDurablePostgres) {
 
     private static final String KAFKA = "DEDUP_KAFKA_BOOTSTRAP_SERVERS";
     static final int KAFKA_TIMEOUT_MILLIS = 15_000;
     private static final String POSTGRES_URL = "DEDUP_POSTGRES_URL";
     private static final String POSTGRES_USER = "DEDUP_POSTGRES_USER";
+    static final String ALLOW_NONDURABLE_POSTGRES = "DEDUP_POSTGRES_ALLOW_NONDURABLE";
     private static final String CLICKHOUSE_URL = "DEDUP_CLICKHOUSE_URL";
     private static final String CLICKHOUSE_DATABASE = "DEDUP_CLICKHOUSE_DATABASE";
     private static final String CLICKHOUSE_USER = "DEDUP_CLICKHOUSE_USER";
@@ -33,6 +39,7 @@ record Neighbours(String kafkaBootstrapServers, PostgresLogin postgres, ClickHou
             KAFKA,
             POSTGRES_URL,
             POSTGRES_USER,
+            ALLOW_NONDURABLE_POSTGRES,
             PostgresLogin.PASSWORD.variable(),
             PostgresLogin.PASSWORD.fileVariable(),
             CLICKHOUSE_URL,
@@ -42,6 +49,10 @@ record Neighbours(String kafkaBootstrapServers, PostgresLogin postgres, ClickHou
             ClickHouseLogin.PASSWORD.fileVariable());
 
     private static final Pattern HTTP_URL = Pattern.compile("https?://[^/@?#\\s]+/?");
+
+    Neighbours(String kafkaBootstrapServers, PostgresLogin postgres, ClickHouseLogin clickHouse) {
+        this(kafkaBootstrapServers, postgres, clickHouse, false);
+    }
 
     /**
      * Reads them; what cannot be used is added to the errors, and the result is not to be used then. Passwords are read where
@@ -66,13 +77,18 @@ record Neighbours(String kafkaBootstrapServers, PostgresLogin postgres, ClickHou
             errors.add(CLICKHOUSE_URL + ": must be a URL such as http://127.0.0.1:8123, without user, database or"
                     + " settings");
         }
+        String allowsNonDurable = environment.getOrDefault(ALLOW_NONDURABLE_POSTGRES, "false");
+        if (!Set.of("true", "false").contains(allowsNonDurable)) {
+            errors.add(ALLOW_NONDURABLE_POSTGRES + ": must be true or false");
+        }
         return new Neighbours(
                 environment.getOrDefault(KAFKA, "127.0.0.1:9092"),
                 new PostgresLogin(postgres, environment.getOrDefault(POSTGRES_USER, "dedup")),
                 new ClickHouseLogin(
                         clickHouse,
                         environment.getOrDefault(CLICKHOUSE_DATABASE, "dedup"),
-                        environment.getOrDefault(CLICKHOUSE_USER, "dedup")));
+                        environment.getOrDefault(CLICKHOUSE_USER, "dedup")),
+                Boolean.parseBoolean(allowsNonDurable));
     }
 
     /**

@@ -7,6 +7,7 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import org.postgresql.PGConnection;
 import org.postgresql.copy.CopyIn;
@@ -60,7 +61,7 @@ final class PostgresBatchWriter implements AutoCloseable {
                 connect();
             }
             encode(events);
-            Outcome outcome = expectKnown ? upsert() : insert(events.size());
+            Outcome outcome = expectKnown ? upsert(events.size()) : insert(events.size());
             connection.commit();
             expectKnown = outcome.stored < events.size();
             return outcome;
@@ -84,28 +85,71 @@ final class PostgresBatchWriter implements AutoCloseable {
         copyManager = connection.unwrap(PGConnection.class).getCopyAPI();
         upsert = connection.prepareStatement(sql.upsert());
         upsert.setLong(1, windowMillis);
-        upsert.setLong(2, windowMillis);
+    }
+
+    /**
+     * Goes the whole way of a batch, without a row: it fails where no row could be stored.
+     *
+     * @throws SQLException that says why
+     */
+    void probe() throws SQLException {
+        try {
+            if (connection == null) {
+                connect();
+            }
+            List<String> findings = new ArrayList<>();
+            new PostgresPreflight(table, login, findings).checkTable(connection);
+            if (!findings.isEmpty()) {
+                throw new SQLException(String.join("; ", findings));
+            }
+            encode(List.of());
+            copy(sql.copyIntoTable());
+            copy(sql.copyIntoStage());
+            upsert.executeQuery().close();
+            connection.rollback();
+        } catch (SQLException e) {
+            closeAfter(e);
+            throw e;
+        }
     }
 
     /** The cheap way: a third less work for the server. Any row that is known fails all of it, and the upsert takes over. */
     private Outcome insert(int rows) throws SQLException {
         try {
-            copy(sql.copyIntoTable());
+            if (copy(sql.copyIntoTable()) != rows) {
+                throw new RowDroppedException();
+            }
             return new Outcome(rows, 0);
         } catch (SQLException e) {
             if (!SqlErrors.isUniqueViolation(e)) {
                 throw e;
             }
             connection.rollback();
-            return upsert();
+            return upsert(rows);
         }
     }
 
-    private Outcome upsert() throws SQLException {
+    private Outcome upsert(int rows) throws SQLException {
         copy(sql.copyIntoStage());
+        Outcome outcome;
         try (ResultSet counts = upsert.executeQuery()) {
             counts.next();
-            return new Outcome(counts.getLong(1), counts.getLong(2));
+            outcome = new Outcome(counts.getLong(1), counts.getLong(2));
+        }
+        if (outcome.stored + outcome.escapes < rows) {
+            requireAllAreThere();
+        }
+        return outcome;
+    }
+
+    /** Tells replays, which change nothing, from rows that a trigger has dropped. */
+    private void requireAllAreThere() throws SQLException {
+        try (Statement statement = connection.createStatement();
+                ResultSet missing = statement.executeQuery(sql.anyMissing())) {
+            missing.next();
+            if (missing.getBoolean(1)) {
+                throw new RowDroppedException();
+            }
         }
     }
 
@@ -117,22 +161,26 @@ final class PostgresBatchWriter implements AutoCloseable {
         encoder.end();
     }
 
-    private void copy(String statement) throws SQLException {
+    private long copy(String statement) throws SQLException {
         CopyIn copy = copyManager.copyIn(statement);
         copy.writeToCopy(encoder.bytes(), 0, encoder.length());
-        copy.endCopy();
+        return copy.endCopy();
     }
 
-    /** After a refusal the connection is still good; after anything else a new one is made. */
+    /** Goes on with the connection where the error leaves it good, and what was made with it. */
     private void abandon(SQLException cause) {
         try {
-            if (connection != null && SqlErrors.isRefusal(cause)) {
+            if (connection != null && SqlErrors.keepsConnection(cause)) {
                 connection.rollback();
                 return;
             }
         } catch (SQLException e) {
             cause.addSuppressed(e);
         }
+        closeAfter(cause);
+    }
+
+    private void closeAfter(SQLException cause) {
         try {
             close();
         } catch (SQLException e) {

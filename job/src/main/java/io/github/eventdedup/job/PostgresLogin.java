@@ -4,6 +4,7 @@ import java.io.Serializable;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.Properties;
+import java.util.regex.Pattern;
 import org.postgresql.Driver;
 
 /**
@@ -18,6 +19,8 @@ record PostgresLogin(String url, String user) implements Serializable {
     private static final long serialVersionUID = 1L;
 
     static final Secret PASSWORD = new Secret("DEDUP_POSTGRES_PASSWORD");
+
+    private static final Pattern SSL_PASSWORD = Pattern.compile("(sslpassword=)[^&]*");
 
     private static final String CONNECT_TIMEOUT_SECONDS = "10";
 
@@ -36,14 +39,24 @@ record PostgresLogin(String url, String user) implements Serializable {
         // loader of the next one.
         Connection connection = new Driver().connect(url, properties);
         if (connection == null) {
-            throw new SQLException("not the URL of a Postgres database: " + url);
+            throw new SQLException("not the URL of a Postgres database: " + shownUrl());
         }
         return connection;
     }
 
+    /** The URL without what opens the key of a client certificate. */
+    String shownUrl() {
+        return SSL_PASSWORD.matcher(url).replaceAll("$1***");
+    }
+
+    @Override
+    public String toString() {
+        return user + " at " + shownUrl();
+    }
+
     /** What to say where {@link #connect} did not work. */
     String cannotBeUsed(Exception reason) {
-        return "Postgres at " + url + " cannot be used as user '" + user
+        return "Postgres at " + shownUrl() + " cannot be used as user '" + user
                 + "': start it, or correct DEDUP_POSTGRES_URL, DEDUP_POSTGRES_USER or " + PASSWORD.variable() + " ("
                 + reason.getMessage() + ")";
     }

@@ -18,26 +18,13 @@ import org.apache.flink.api.connector.sink2.WriterInitContext;
 import org.apache.flink.metrics.Counter;
 import org.apache.flink.metrics.MetricGroup;
 import org.apache.flink.metrics.SimpleCounter;
-import org.postgresql.util.PSQLException;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
- * Gathers events into batches and stores them. Three things can happen to a batch:
- *
- * <ul>
- *   <li>It is stored.
- *   <li>Postgres refuses a row of it. The batch is halved until the row stands alone; the row becomes a dead letter, the
- *       rest is stored.
- *   <li>Postgres is away. The writer waits and tries the same batch again, for as long as it takes; meanwhile the job
- *       shows backpressure, and Kafka keeps what arrives. To store a batch a second time is harmless.
- * </ul>
- *
- * Anything else is a mistake in the configuration and fails the job. Used by the task thread only.
+ * Gathers events into batches and stores them ({@link PostgresStore}). What Postgres rejects becomes a dead letter. While
+ * Postgres takes nothing, the writer waits: the job shows backpressure, and Kafka keeps what arrives. Used by the task
+ * thread only.
  */
 final class PostgresWriter implements StatefulSinkWriter<IdentifiedEvent, PostgresSink.Counts> {
-
-    private static final Logger LOG = LoggerFactory.getLogger(PostgresWriter.class);
 
     /** Larger batches no longer lower the cost of a row. */
     private static final int MAX_BATCH_EVENTS = 1000;
@@ -47,10 +34,7 @@ final class PostgresWriter implements StatefulSinkWriter<IdentifiedEvent, Postgr
     /** How long an event waits for others. It adds to the time from POST to row, and to nothing under load. */
     private static final long LINGER_MILLIS = 50;
 
-    private static final long MIN_BACKOFF_MILLIS = 100;
-    private static final long MAX_BACKOFF_MILLIS = 5_000;
-
-    private final PostgresBatchWriter postgres;
+    private final PostgresStore postgres;
     private final SinkWriter<DeadLetter> deadLetters;
     private final ProcessingTimeService clock;
     private final Counter refused = new SimpleCounter();
@@ -67,7 +51,12 @@ final class PostgresWriter implements StatefulSinkWriter<IdentifiedEvent, Postgr
             SinkWriter<DeadLetter> deadLetters,
             WriterInitContext context,
             PostgresSink.Counts counts) {
-        postgres = new PostgresBatchWriter(login, (PostgresTable) stream.table(), stream.window());
+        postgres = new PostgresStore(
+                stream.stream(),
+                new PostgresBatchWriter(login, (PostgresTable) stream.table(), stream.window()),
+                this::reject,
+                MAX_BATCH_EVENTS,
+                PostgresStore.Patience.DEFAULT);
         this.deadLetters = deadLetters;
         clock = context.getProcessingTimeService();
         refused.inc(counts.refused());
@@ -75,6 +64,7 @@ final class PostgresWriter implements StatefulSinkWriter<IdentifiedEvent, Postgr
         MetricGroup metrics = context.metricGroup().addGroup("stream", stream.stream());
         metrics.counter("refused", refused);
         metrics.counter("escapes", escapes);
+        metrics.gauge("waiting", () -> postgres.isWaiting() ? 1 : 0);
     }
 
     @Override
@@ -113,60 +103,25 @@ final class PostgresWriter implements StatefulSinkWriter<IdentifiedEvent, Postgr
 
     private void storeBatch() throws IOException, InterruptedException {
         if (!batch.isEmpty()) {
-            store(batch);
+            escapes.inc(postgres.store(batch));
             batch.clear();
             fingerprints.clear();
             batchBytes = 0;
         }
     }
 
-    private void store(List<IdentifiedEvent> events) throws IOException, InterruptedException {
-        long backoff = MIN_BACKOFF_MILLIS;
-        while (true) {
-            try {
-                escapes.inc(postgres.store(events).escapes());
-                return;
-            } catch (SQLException e) {
-                if (SqlErrors.isRefusal(e)) {
-                    storeAllButRefused(events, e);
-                    return;
-                }
-                if (!SqlErrors.isOutage(e)) {
-                    throw new IOException("Postgres cannot store events: " + e.getMessage(), e);
-                }
-                LOG.warn("Postgres is away, trying again in {} ms: {}", backoff, e.getMessage());
-                Thread.sleep(backoff);
-                backoff = Math.min(2 * backoff, MAX_BACKOFF_MILLIS);
-            }
-        }
-    }
-
-    private void storeAllButRefused(List<IdentifiedEvent> events, SQLException refusal)
-            throws IOException, InterruptedException {
-        if (events.size() > 1) {
-            int half = events.size() / 2;
-            store(events.subList(0, half));
-            store(events.subList(half, events.size()));
-        } else {
-            refused.inc();
-            IdentifiedEvent event = events.get(0);
-            deadLetters.write(
-                    DeadLetter.rejected(
-                            event, ReasonCode.REJECTED_BY_POSTGRES, "Postgres refused the row: " + reason(refusal)),
-                    new RecordTime(event.source().timestamp(), Long.MIN_VALUE));
-        }
+    private void reject(IdentifiedEvent event, SQLException reason) throws IOException, InterruptedException {
+        refused.inc();
+        deadLetters.write(
+                DeadLetter.rejected(
+                        event,
+                        ReasonCode.REJECTED_BY_POSTGRES,
+                        "Postgres refused the row: " + SqlErrors.reason(reason)),
+                new RecordTime(event.source().timestamp(), Long.MIN_VALUE));
     }
 
     /** What a writer is told beside the element, for a dead letter that is written when no element is. */
     private record RecordTime(Long timestamp, long currentWatermark) implements SinkWriter.Context {}
-
-    /** The server's own words, without the details that could repeat the whole row. */
-    private static String reason(SQLException e) {
-        String message = e instanceof PSQLException p && p.getServerErrorMessage() != null
-                ? p.getServerErrorMessage().getMessage()
-                : e.getMessage();
-        return message + " (SQLSTATE " + e.getSQLState() + ")";
-    }
 
     @Override
     public void close() throws Exception {

@@ -40,7 +40,8 @@ final class Preflight {
         Preflight preflight = new Preflight(stream, neighbours);
         preflight.checkKafka();
         if (stream.table() instanceof PostgresTable table) {
-            new PostgresPreflight(table, neighbours.postgres(), preflight.findings).check();
+            new PostgresPreflight(table, neighbours.postgres(), preflight.findings)
+                    .check(neighbours.allowsNonDurablePostgres());
         } else {
             preflight.checkClickHouse((ClickHouseTable) stream.table());
         }

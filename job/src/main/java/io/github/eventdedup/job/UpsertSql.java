@@ -76,10 +76,11 @@ final class UpsertSql {
 
     /**
      * Stores what was staged and yields one row: how many are new, and how many escaped. A row that is there already
-     * keeps its first event. The same position in the topic again is a replay and changes nothing. Another position
-     * inside the window is an escape, which is counted in the row; outside it, the event was rightly let through.
+     * keeps its first event. The same position in the topic again is a replay and changes nothing. Another position that
+     * {@link DeduplicationWindow} calls a duplicate is an escape, which is counted in the row; after the window, the event
+     * was rightly let through.
      *
-     * <p>Parameters: the window in milliseconds, twice.
+     * <p>Parameter: the window in milliseconds.
      */
     String upsert() {
         String list = String.join(", ", columns);
@@ -87,8 +88,13 @@ final class UpsertSql {
                 + " ON CONFLICT (fingerprint) DO UPDATE SET escapes = stored.escapes + 1"
                 + " WHERE (stored.kafka_partition, stored.kafka_offset) <> (excluded.kafka_partition, excluded.kafka_offset)"
                 + " AND excluded.received_at < stored.received_at + ? * interval '1 millisecond'"
-                + " AND excluded.received_at > stored.received_at - ? * interval '1 millisecond'"
                 + " RETURNING escapes)"
                 + " SELECT count(*) FILTER (WHERE escapes = 0), count(*) FILTER (WHERE escapes > 0) FROM written";
+    }
+
+    /** Yields whether a row that was staged is not in the table. By the key for each: the stage has no statistics. */
+    String anyMissing() {
+        return "SELECT EXISTS (SELECT FROM " + STAGE + " AS staged WHERE (SELECT 1 FROM " + table
+                + " AS stored WHERE stored.fingerprint = staged.fingerprint) IS NULL)";
     }
 }

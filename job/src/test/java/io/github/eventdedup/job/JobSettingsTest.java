@@ -114,4 +114,31 @@ class JobSettingsTest {
                 .hasMessageContaining("holds a password")
                 .hasMessageNotContaining("hunter2");
     }
+
+    @Test
+    void thePasswordOfAClientKeyIsNoPasswordOfTheRoleAndIsNotShown() throws Exception {
+        String url = "jdbc:postgresql://db/events?sslmode=verify-full&sslpassword=hunter2&sslkey=k.p12";
+        PostgresLogin login = JobSettings.of(ARGUMENTS, Map.of("DEDUP_POSTGRES_URL", url))
+                .neighbours()
+                .postgres();
+        assertThat(login.url()).isEqualTo(url);
+        assertThat(login.cannotBeUsed(new RuntimeException("no route")))
+                .contains("sslmode=verify-full&sslpassword=***&sslkey=k.p12")
+                .doesNotContain("hunter2");
+        assertThat(login.toString()).doesNotContain("hunter2");
+        assertThatThrownBy(() -> JobSettings.of(
+                        ARGUMENTS,
+                        Map.of("DEDUP_POSTGRES_URL", "jdbc:postgresql://db/events?ssl=true&password=hunter2")))
+                .hasMessageContaining("holds a password");
+    }
+
+    @Test
+    void aPostgresThatMayLoseRowsIsAllowedInAsManyWords() throws Exception {
+        assertThat(JobSettings.of(ARGUMENTS, Map.of("DEDUP_POSTGRES_ALLOW_NONDURABLE", "true"))
+                        .neighbours()
+                        .allowsNonDurablePostgres())
+                .isTrue();
+        assertThatThrownBy(() -> JobSettings.of(ARGUMENTS, Map.of("DEDUP_POSTGRES_ALLOW_NONDURABLE", "yes")))
+                .hasMessageContaining("DEDUP_POSTGRES_ALLOW_NONDURABLE: must be true or false");
+    }
 }

@@ -110,9 +110,11 @@ class PostgresBatchWriterIT {
             long lastMoment = START + WINDOW.toMillis() - 1;
             assertThat(writer.store(List.of(view("a", 0, 2, lastMoment)))).isEqualTo(new Outcome(0, 1));
             assertThat(writer.store(List.of(view("a", 1, 1, START - 1)))).isEqualTo(new Outcome(0, 1));
+            long longBefore = START - 30 * WINDOW.toMillis();
+            assertThat(writer.store(List.of(view("a", 1, 2, longBefore)))).isEqualTo(new Outcome(0, 1));
         }
         assertThat(row("SELECT kafka_partition, kafka_offset, escapes FROM view_events"))
-                .containsExactly("0", "1", "2");
+                .containsExactly("0", "1", "3");
     }
 
     @Test
@@ -144,8 +146,7 @@ class PostgresBatchWriterIT {
             writer.store(List.of(view("before", 0, 0, START)));
             assertThatThrownBy(() -> writer.store(List.of(view("a", 0, 1, START), view("b", "refused", 0, 2, START))))
                     .isInstanceOfSatisfying(
-                            SQLException.class,
-                            e -> assertThat(SqlErrors.isRefusal(e)).isTrue());
+                            SQLException.class, e -> assertThat(SqlErrors.of(e)).isEqualTo(SqlErrors.ROW));
             assertThat(writer.store(List.of(view("a", 0, 1, START)))).isEqualTo(new Outcome(1, 0));
         }
         assertThat(row("SELECT count(*) FROM view_events")).containsExactly("2");
@@ -159,8 +160,7 @@ class PostgresBatchWriterIT {
                     + " WHERE application_name = 'event-deduplicator' AND pid <> pg_backend_pid()");
             assertThatThrownBy(() -> writer.store(List.of(view("b", 0, 2, START))))
                     .isInstanceOfSatisfying(
-                            SQLException.class,
-                            e -> assertThat(SqlErrors.isOutage(e)).isTrue());
+                            SQLException.class, e -> assertThat(SqlErrors.of(e)).isEqualTo(SqlErrors.CONNECTION_LOST));
             assertThat(writer.store(List.of(view("b", 0, 2, START)))).isEqualTo(new Outcome(1, 0));
         }
     }
@@ -170,10 +170,13 @@ class PostgresBatchWriterIT {
         sql("ALTER TABLE view_events ALTER playtime_ms TYPE int");
         try (PostgresBatchWriter writer = writer(Fixtures.viewEvents())) {
             IdentifiedEvent event = event(Fixtures.sampleLines().get(0), 0, 0, START);
-            assertThatThrownBy(() -> writer.store(List.of(event))).isInstanceOfSatisfying(SQLException.class, e -> {
-                assertThat(SqlErrors.isRefusal(e)).as(e.getMessage()).isFalse();
-                assertThat(SqlErrors.isOutage(e)).as(e.getMessage()).isFalse();
-            });
+            assertThatThrownBy(() -> writer.store(List.of(event)))
+                    .isInstanceOfSatisfying(
+                            SQLException.class,
+                            e -> assertThat(SqlErrors.of(e)).as(e.getMessage()).isEqualTo(SqlErrors.UNKNOWN));
+            assertThatThrownBy(writer::probe)
+                    .hasMessage("column 'playtime_ms' of table 'view_events' is integer: the stream definition needs"
+                            + " bigint");
         }
     }
 
