@@ -18,6 +18,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
@@ -49,6 +50,9 @@ final class Audit implements Callable<Integer> {
     static final String LEDGER_STREAM = "view-events";
 
     private static final Duration LOOK_AGAIN = Duration.ofSeconds(2);
+
+    /** Retention deletes a segment every few minutes at most. */
+    private static final int MAX_REMOVALS = 10;
 
     @Option(
             names = "--stream",
@@ -120,7 +124,7 @@ final class Audit implements Callable<Integer> {
         if (json != null) {
             write(reports, exact);
         }
-        out.println(exact ? "exact" : "broken: " + summary(reports));
+        out.println(exact ? "exact" + reservations(reports) : "broken: " + summary(reports));
         return exact ? 0 : 1;
     }
 
@@ -163,11 +167,21 @@ final class Audit implements Callable<Integer> {
             Neighbours neighbours, StreamDefinition stream, Topics topics, Path directory, Progress progress) {
         List<Path> itsLedgers = stream.stream().equals(LEDGER_STREAM) ? ledgers : List.of();
         Instant deadline = Instant.now().plus(wait);
+        int removals = 0;
         while (true) {
             Path files = directory.resolve(stream.stream());
-            StreamReport report =
-                    new StreamAudit(neighbours, stream, topics, files, progress).run(itsLedgers, deadline);
-            delete(files);
+            StreamReport report;
+            try {
+                report = new StreamAudit(neighbours, stream, topics, files, progress).run(itsLedgers, deadline);
+            } catch (Topics.RemovedWhileReadException e) {
+                if (++removals == MAX_REMOVALS) {
+                    throw e;
+                }
+                progress.say(() -> stream.stream() + ": records were removed while they were read, starting again");
+                continue;
+            } finally {
+                delete(files);
+            }
             boolean again = stream.table() instanceof ClickHouseTable
                     && report.mayPass()
                     && Instant.now().plus(LOOK_AGAIN).isBefore(deadline);
@@ -185,9 +199,21 @@ final class Audit implements Callable<Integer> {
         line("records in the topic", report.raw, "");
         line("= rows", report.stored, String.format(Locale.ROOT, "of %,d that must be there", report.unique));
         line("+ duplicates", report.duplicates, "");
-        line("+ dead letters", report.deadLetters, "");
+        line(
+                "+ dead letters",
+                report.deadLetters,
+                report.replayed == 0 ? "" : String.format(Locale.ROOT, "%,d records are replays", report.replayed));
         if (report.afterWindow > 0) {
             line("+ sent again after the window", report.afterWindow, "their row is that of the first");
+        }
+        if (report.getDeadLettersOpen() > 0) {
+            line(
+                    "DEAD LETTERS OPEN",
+                    report.getDeadLettersOpen(),
+                    "replay or discard them: "
+                            + report.getDeadLettersOpenByReasonCode().entrySet().stream()
+                                    .map(it -> it.getValue() + " " + it.getKey())
+                                    .collect(Collectors.joining(", ")));
         }
         line("missing", report.getMissing(), "");
         line("extra", report.getExtra(), "");
@@ -197,14 +223,27 @@ final class Audit implements Callable<Integer> {
             line(
                     "acknowledged",
                     report.acknowledged,
-                    report.getAcknowledgedMissing() + " of them missing; the ledger also has " + report.unknown
-                            + " unknown and " + report.invalid + " invalid");
+                    report.getAcknowledgedMissing() + " of them missing; " + report.acknowledgedStored + " stored, "
+                            + report.acknowledgedDuplicates + " duplicates, " + report.acknowledgedDeadLetters
+                            + " dead letters; the ledger also has " + report.unknown + " unknown and " + report.invalid
+                            + " invalid");
         }
         if (report.sent != null) {
             line("flagged as sent", report.sent, "");
         }
         if (report.unchecked > 0) {
             line("unchecked", report.unchecked, "for the topics no longer hold what they are about");
+        }
+        if (report.withoutRecord > 0) {
+            line("without a record", report.withoutRecord, "offsets of transactions: markers, and what was aborted");
+        }
+        if (report.unaccounted != null && report.unaccounted > 0) {
+            line(
+                    "not accounted for",
+                    report.unaccounted,
+                    "offsets before the start of the topic that no row, duplicate or dead letter names: "
+                            + String.join(", ", report.unaccountedOffsets)
+                            + (report.retentionLost == null ? "; the job cannot be asked whether it read them" : ""));
         }
         if (report.later > 0) {
             line("left out", report.later, "came while the audit ran");
@@ -222,6 +261,23 @@ final class Audit implements Callable<Integer> {
     private void line(String what, long count, String more) {
         out.println(String.format(Locale.ROOT, "  %-30s %,14d  %s", what, count, more)
                 .stripTrailing());
+    }
+
+    /** What must not be overlooked where nothing is broken. */
+    private static String reservations(List<StreamReport> reports) {
+        long open = reports.stream().mapToLong(StreamReport::getDeadLettersOpen).sum();
+        long unaccounted = reports.stream()
+                .mapToLong(it -> it.unaccounted == null ? 0 : it.unaccounted)
+                .sum();
+        List<String> parts = new ArrayList<>();
+        if (open > 0) {
+            parts.add(open + " dead letters are open, their events are not stored: replay or discard them"
+                    + " (./dedup dead-letters)");
+        }
+        if (unaccounted > 0) {
+            parts.add(unaccounted + " offsets that the topic no longer has are not accounted for");
+        }
+        return parts.isEmpty() ? "" : ", but " + String.join("; ", parts);
     }
 
     private static String summary(List<StreamReport> reports) {

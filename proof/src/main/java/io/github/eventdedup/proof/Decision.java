@@ -2,6 +2,7 @@ package io.github.eventdedup.proof;
 
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.function.IntPredicate;
 
 /**
  * Decides which of the events of one fingerprint were to be stored.
@@ -18,7 +19,9 @@ final class Decision {
         NEW,
         DUPLICATE,
         /** Recorded as a duplicate, of an event that is gone from the topic. */
-        DUPLICATE_OF_REMOVED
+        DUPLICATE_OF_REMOVED,
+        /** Nothing that the window decides. */
+        APART
     }
 
     /** Where a record of the raw topic has what. */
@@ -48,22 +51,23 @@ final class Decision {
      *
      * @param events sorted, of which those from here to before there are of one fingerprint
      * @param firstMillis the time of the first one where the table says that it is gone from the topic; else null
+     * @param apart says of an event whether the window does not decide it
      * @return a verdict for each, in their order
      */
-    Verdict[] decide(SortedRecords events, int from, int to, Long firstMillis) {
+    Verdict[] decide(SortedRecords events, int from, int to, Long firstMillis, IntPredicate apart) {
         int size = to - from;
         if (events.getInt(from, PARTITION) == events.getInt(to - 1, PARTITION)) {
             Verdict[] verdicts = new Verdict[size];
-            decide(events, from, null, firstMillis, verdicts);
+            decide(events, from, null, firstMillis, apart, verdicts);
             return verdicts;
         }
         Verdict[] byTime = new Verdict[size];
-        if (decide(events, from, merged(events, from, to, -1), firstMillis, byTime)) {
+        if (decide(events, from, merged(events, from, to, -1), firstMillis, apart, byTime)) {
             return byTime;
         }
         for (int first = from; first < to; first = partitionEnd(events, first, to)) {
             Verdict[] verdicts = new Verdict[size];
-            if (decide(events, from, merged(events, from, to, first), firstMillis, verdicts)) {
+            if (decide(events, from, merged(events, from, to, first), firstMillis, apart, verdicts)) {
                 return verdicts;
             }
         }
@@ -107,7 +111,8 @@ final class Decision {
     }
 
     /** Fills the verdicts, and says whether the duplicates topic has exactly those. */
-    private boolean decide(SortedRecords events, int from, int[] order, Long firstMillis, Verdict[] verdicts) {
+    private boolean decide(
+            SortedRecords events, int from, int[] order, Long firstMillis, IntPredicate apart, Verdict[] verdicts) {
         if (firstMillis == null) {
             rule.forget();
         } else {
@@ -117,6 +122,10 @@ final class Decision {
         boolean anyNew = false;
         for (int i = 0; i < verdicts.length; i++) {
             int event = order == null ? from + i : order[i];
+            if (apart.test(event)) {
+                verdicts[event - from] = Verdict.APART;
+                continue;
+            }
             long millis = events.getLong(event, MILLIS);
             boolean isRecorded = recorded.contains(events.getInt(event, PARTITION), events.getLong(event, OFFSET));
             Verdict verdict;

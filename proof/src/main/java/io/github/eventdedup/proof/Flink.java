@@ -4,10 +4,13 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.net.URI;
+import java.net.URLEncoder;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.OptionalLong;
 
 /** What is asked of the JobManager's REST interface. */
 final class Flink {
@@ -47,6 +50,42 @@ final class Flink {
             }
         }
         throw new IOException("no checkpoint of a running job " + jobName);
+    }
+
+    /**
+     * The sum of a counter of the job that runs under that name.
+     *
+     * @return empty where no such job runs, or it has no such counter
+     */
+    OptionalLong counter(String jobName, String counter) throws IOException, InterruptedException {
+        for (JsonNode job : get("/jobs/overview").path("jobs")) {
+            if (job.path("name").asText().equals(jobName)
+                    && job.path("state").asText().equals("RUNNING")) {
+                return sum(
+                        "/jobs/" + job.path("jid").asText(),
+                        ".stream." + jobName.replaceAll("[ .:,]", "_") + "." + counter);
+            }
+        }
+        return OptionalLong.empty();
+    }
+
+    private OptionalLong sum(String job, String suffix) throws IOException, InterruptedException {
+        long sum = 0;
+        boolean found = false;
+        for (JsonNode vertex : get(job).path("vertices")) {
+            String metrics = job + "/vertices/" + vertex.path("id").asText() + "/subtasks/metrics";
+            for (JsonNode metric : get(metrics)) {
+                String id = metric.path("id").asText();
+                if (id.endsWith(suffix)) {
+                    String query = "?agg=sum&get=" + URLEncoder.encode(id, StandardCharsets.UTF_8);
+                    for (JsonNode value : get(metrics + query)) {
+                        sum += value.path("sum").asLong();
+                        found = true;
+                    }
+                }
+            }
+        }
+        return found ? OptionalLong.of(sum) : OptionalLong.empty();
     }
 
     private JsonNode get(String path) throws IOException, InterruptedException {

@@ -10,7 +10,6 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Instant;
-import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
@@ -68,12 +67,15 @@ final class PostgresRows implements Rows {
         digest.put(table.document() == null ? new byte[0] : jsonb ? jsonDigest.canonical(event) : event, target);
     }
 
-    private static String text(Object value) {
+    /** As {@link #select} has Postgres write it. */
+    static String text(Object value) {
         if (value instanceof Double number) {
             return HexFormat.of().toHexDigits(Double.doubleToLongBits(number));
         }
         if (value instanceof Instant instant) {
-            return Long.toString(ChronoUnit.MICROS.between(Instant.EPOCH, instant));
+            // Not by the difference of two instants, which Java computes in nanoseconds: they end in 2262.
+            return Long.toString(
+                    Math.addExact(Math.multiplyExact(instant.getEpochSecond(), 1_000_000L), instant.getNano() / 1000L));
         }
         return value == null ? null : value.toString();
     }

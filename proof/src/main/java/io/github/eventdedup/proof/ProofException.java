@@ -1,7 +1,7 @@
 package io.github.eventdedup.proof;
 
 /** Why a command cannot do its work, in words for the user. */
-final class ProofException extends RuntimeException {
+class ProofException extends RuntimeException {
 
     private static final long serialVersionUID = 1L;
 

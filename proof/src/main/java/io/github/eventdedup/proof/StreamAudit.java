@@ -7,11 +7,17 @@ import io.github.eventdedup.event.InvalidEventException;
 import io.github.eventdedup.event.PostgresTable;
 import io.github.eventdedup.event.ReasonCode;
 import io.github.eventdedup.event.StreamDefinition;
+import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.Arrays;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
+import java.util.OptionalLong;
+import java.util.Set;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 
 /**
@@ -25,8 +31,8 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
  * each bucket: sort, decide, compare
  * </pre>
  *
- * In memory there is one bucket at a time, a few bits for each record, and the buffers of those buckets that are being
- * written. Used once; not thread-safe.
+ * In memory there is one bucket at a time, a few bits for each record, the replays, and the buffers of those buckets that
+ * are being written. Used once; not thread-safe.
  */
 final class StreamAudit {
 
@@ -35,6 +41,7 @@ final class StreamAudit {
     private static final int POSITION_KEY_BYTES = 44;
     private static final int EXPECTED_ROW_BYTES = ClickHouseRows.RECORD_BYTES + 44;
 
+    private final Neighbours neighbours;
     private final StreamDefinition stream;
     private final Topics topics;
     private final Path directory;
@@ -48,6 +55,9 @@ final class StreamAudit {
     private TopicRange now;
     private Positions present;
     private Positions invalid;
+    private final Map<Position, Replayed> replays = new HashMap<>();
+    private final Map<Position, Chain> chains = new HashMap<>();
+    private BelowStart below;
     private long removedUntilMillis = Long.MIN_VALUE;
     private SideTopic duplicates;
     private SideTopic deadLetters;
@@ -56,6 +66,7 @@ final class StreamAudit {
 
     /** @param directory for temporary files, created here; deleting it is up to the caller */
     StreamAudit(Neighbours neighbours, StreamDefinition stream, Topics topics, Path directory, Progress progress) {
+        this.neighbours = neighbours;
         this.stream = stream;
         this.topics = topics;
         this.directory = directory;
@@ -84,11 +95,16 @@ final class StreamAudit {
      */
     StreamReport run(List<Path> ledgers, Instant deadline) {
         Buckets acknowledgements = readLedgers(ledgers);
-        range = topics.range(stream.stream());
-        topics.awaitCommitted("dedup-" + stream.stream(), range, deadline);
-        Buckets events = readRawTopic();
-        duplicates = new SideTopic(topics, stream.duplicatesTopic(), range, "duplicate", reader, report);
-        deadLetters = new SideTopic(topics, stream.deadLettersTopic(), range, "dead-letter", reader, report);
+        range = topics.committedRange(stream.stream(), deadline);
+        below = new BelowStart(range);
+        String group = "dedup-" + stream.stream();
+        long deletedUnread = deletedUnread(topics.committed(group, range));
+        long[] ends = new long[range.partitions()];
+        Buckets events = readRawTopic(ends);
+        topics.awaitCommitted(group, range, ends, deadline);
+        duplicates = new SideTopic(topics, stream.duplicatesTopic(), range, "duplicate", reader, report, below);
+        deadLetters = new SideTopic(topics, stream.deadLettersTopic(), range, "dead-letter", reader, report, below);
+        followReplays();
         Buckets stored = rows.read(directory.resolve("rows"), report, progress);
         now = topics.range(stream.stream());
         duplicates.check(now);
@@ -116,7 +132,64 @@ final class StreamAudit {
         }
         checkAside();
         checkSum();
+        countOpenLetters();
+        checkRetention(deletedUnread);
         return report;
+    }
+
+    /**
+     * What Kafka has deleted, and the job has not read: it goes on at the beginning then.
+     *
+     * @param committed what the job has read before the audit has begun to wait for it
+     */
+    private long deletedUnread(long[] committed) {
+        long sum = 0;
+        for (int i = 0; i < committed.length; i++) {
+            long deleted = committed[i] == 0 ? 0 : range.begin()[i] - committed[i];
+            if (deleted > 0) {
+                sum += deleted;
+                report.offend(
+                        "retention-lost",
+                        deleted,
+                        i,
+                        committed[i],
+                        null,
+                        "Kafka has deleted the offsets from here to " + (range.begin()[i] - 1)
+                                + " before the job had read them");
+            }
+        }
+        return sum;
+    }
+
+    /** Asks the job what it has counted, and says which offsets it may be about. */
+    private void checkRetention(long deletedUnread) {
+        try {
+            OptionalLong lost = new Flink(neighbours.flink()).counter(stream.stream(), "retentionLost");
+            report.retentionLost = lost.isPresent() ? (Long) lost.getAsLong() : null;
+        } catch (IOException e) {
+            // Said where the topic has lost records: only there it matters.
+        } catch (InterruptedException e) {
+            throw Topics.interrupted(e);
+        }
+        if (rows instanceof PostgresRows) {
+            below.close();
+            report.unaccounted = below.count();
+            report.unaccountedOffsets = below.ranges();
+        }
+        long more = report.retentionLost == null ? 0 : report.retentionLost - deletedUnread;
+        if (more > 0) {
+            report.offend(
+                    "retention-lost",
+                    more,
+                    null,
+                    null,
+                    null,
+                    "Kafka has deleted " + more
+                            + " offsets before the job had read them, as its metric retentionLost says"
+                            + (below.count() == 0
+                                    ? "; its log names them"
+                                    : "; no row, duplicate or dead letter names " + String.join(", ", below.ranges())));
+        }
     }
 
     private Buckets readLedgers(List<Path> ledgers) {
@@ -127,19 +200,24 @@ final class StreamAudit {
             report.acknowledged = ledger.acknowledged();
             report.unknown = ledger.unknown();
             report.invalid = ledger.invalid();
+            report.acknowledgedStored = 0L;
+            report.acknowledgedDuplicates = 0L;
+            report.acknowledgedDeadLetters = 0L;
         }
         acknowledgements.finish();
         return acknowledgements;
     }
 
-    private Buckets readRawTopic() {
+    /** @param ends gets the offset after the last record of each partition */
+    private Buckets readRawTopic(long[] ends) {
         Buckets events = new Buckets(directory.resolve("events"), recordBytes);
         present = new Positions(range);
         invalid = new Positions(range);
+        boolean isCompacted = topics.isCompacted(stream.stream());
         long[] next = range.begin().clone();
         ByteBuffer expected = ByteBuffer.allocate(recordBytes - EXPECTED);
         topics.read(range, record -> {
-            checkHole(record.partition(), next[record.partition()], record.offset());
+            checkHole(isCompacted, record.partition(), next[record.partition()], record.offset());
             if (next[record.partition()] == range.begin()[record.partition()]
                     && range.begin()[record.partition()] > 0) {
                 removedUntilMillis = Math.max(removedUntilMillis, record.timestamp());
@@ -148,7 +226,8 @@ final class StreamAudit {
             take(record, events, expected);
         });
         for (int i = 0; i < next.length; i++) {
-            checkHole(i, next[i], range.end()[i]);
+            ends[i] = next[i];
+            checkHole(isCompacted, i, next[i], range.end()[i]);
             if (range.begin()[i] > 0 && next[i] == range.begin()[i]) {
                 // Nothing is left that says when the last one was.
                 removedUntilMillis = Math.max(removedUntilMillis, Instant.now().toEpochMilli());
@@ -158,21 +237,32 @@ final class StreamAudit {
         return events;
     }
 
-    private void checkHole(int partition, long from, long to) {
-        if (from < to) {
+    /**
+     * Offsets without a record. Kafka gives one to each transaction's marker, and readers of committed records do not see
+     * those that were aborted. Only compaction takes away records between others.
+     */
+    private void checkHole(boolean isCompacted, int partition, long from, long to) {
+        if (!isCompacted) {
+            report.withoutRecord += to - from;
+        } else if (from < to) {
             report.offend(
                     "hole",
                     partition,
                     from,
                     null,
                     "the topic has no record from here to offset " + (to - 1)
-                            + ", though it has earlier or later ones");
+                            + ", though it has earlier or later ones: its cleanup.policy is compact, which deletes events");
         }
     }
 
     private void take(ConsumerRecord<byte[], byte[]> record, Buckets events, ByteBuffer expected) {
         report.raw++;
         present.add(record.partition(), record.offset());
+        Replayed replay = Replayed.of(record);
+        if (replay != null) {
+            report.replayed++;
+            replays.put(new Position(record.partition(), record.offset()), replay);
+        }
         try {
             if (record.value() == null) {
                 throw new InvalidEventException(ReasonCode.NO_VALUE, "has no value");
@@ -184,18 +274,70 @@ final class StreamAudit {
                     .put(fingerprint)
                     .putInt(record.partition())
                     .putLong(record.offset())
-                    .putLong(record.timestamp())
+                    .putLong(replay == null ? record.timestamp() : replay.ofMillis())
                     .put(expected.flip());
         } catch (InvalidEventException e) {
             invalid.add(record.partition(), record.offset());
         }
     }
 
+    /** What has become of a dead letter that was sent again, once or more often. */
+    private static final class Chain {
+
+        private int attempt;
+        /** Of the letter that the last attempt became; null where it became none. */
+        private String reasonCode;
+        /** How many attempts were neither dropped as a duplicate nor became a dead letter. */
+        private int passed;
+        /** Whether the event is stored, or known to be a duplicate of one that is. */
+        private boolean closed;
+    }
+
+    private void followReplays() {
+        replays.forEach((at, replay) -> {
+            Chain chain = chains.computeIfAbsent(replay.of(), unused -> new Chain());
+            String reasonCode = deadLetters.codeAt(at);
+            boolean isDuplicate = duplicates.decided().contains(at.partition(), at.offset());
+            boolean passed = reasonCode == null && !isDuplicate && !invalid.contains(at.partition(), at.offset());
+            chain.passed += passed ? 1 : 0;
+            chain.closed |= passed || (isDuplicate && !replay.wasRejected());
+            if (replay.attempt() > chain.attempt) {
+                chain.attempt = replay.attempt();
+                chain.reasonCode = reasonCode;
+            }
+        });
+    }
+
+    /** Where the event that a record has is from: where it was sent first. */
+    private Position original(SortedRecords events, int event) {
+        Position at = new Position(events.getInt(event, Decision.PARTITION), events.getLong(event, Decision.OFFSET));
+        Replayed replay = replays.get(at);
+        return replay == null ? at : replay.of();
+    }
+
+    /** Whether the window does not decide an event: it had been decided, or was none as the stream was defined then. */
+    private boolean isApart(SortedRecords events, int event) {
+        if (replays.isEmpty()) {
+            return false;
+        }
+        Position at = new Position(events.getInt(event, Decision.PARTITION), events.getLong(event, Decision.OFFSET));
+        Replayed replay = replays.get(at);
+        return (replay != null && replay.wasRejected())
+                || (deadLetters.decided().contains(at.partition(), at.offset()) && wasSentAgain(at));
+    }
+
+    /** Whether the dead letter that a record has become was sent again. */
+    private boolean wasSentAgain(Position at) {
+        Replayed replay = replays.get(at);
+        Chain chain = chains.get(replay == null ? at : replay.of());
+        return chain != null && chain.attempt > (replay == null ? 0 : replay.attempt());
+    }
+
     /** Goes through one bucket, fingerprint by fingerprint. */
     private void compare(Cursor events, Cursor stored, Cursor acknowledged, Cursor sent) {
         while (Cursor.next(KEY_BYTES, events, stored, acknowledged, sent)) {
             Decided verdict = events.isEmpty() ? Decided.NOTHING : decide(events, stored);
-            if (verdict.refused && !(acknowledged.isEmpty() && sent.isEmpty())) {
+            if (verdict.isOpen && !(acknowledged.isEmpty() && sent.isEmpty())) {
                 report.refused++;
             }
             if (rows instanceof PostgresRows) {
@@ -216,6 +358,8 @@ final class StreamAudit {
                 if (event == events.to
                         || events.records.compare(event, acknowledged.records, i, POSITION_KEY_BYTES) != 0) {
                     offendAcknowledged(acknowledged.records, i, stored);
+                } else {
+                    countAcknowledged(verdict, event - events.from, stored);
                 }
             }
             for (int i = sent.from; i < sent.to && events.isEmpty(); i++) {
@@ -224,16 +368,33 @@ final class StreamAudit {
         }
     }
 
+    private void countAcknowledged(Decided verdict, int event, Cursor stored) {
+        boolean isThere = verdict.first >= 0 || verdict.ofRemoved || !stored.isEmpty();
+        Outcome outcome = isThere ? verdict.outcomes[event] : Outcome.DEAD_LETTER;
+        switch (outcome) {
+            case STORED -> report.acknowledgedStored++;
+            case DUPLICATE -> report.acknowledgedDuplicates++;
+            case DEAD_LETTER -> report.acknowledgedDeadLetters++;
+        }
+    }
+
+    private enum Outcome {
+        STORED,
+        DUPLICATE,
+        DEAD_LETTER
+    }
+
     /**
      * What became of the events of one fingerprint.
      *
      * @param first the event whose row Postgres must have, or -1
      * @param more how many others were rightly let through, after the window; -1 where there is not even a first
      * @param ofRemoved whether one is a duplicate of an event that is gone from the topic
-     * @param refused whether the database has refused one that was to be stored
+     * @param isOpen whether the database has refused one that was to be stored, and it is not stored since
+     * @param outcomes of each event, in their order
      */
-    private record Decided(int first, int more, boolean ofRemoved, boolean refused) {
-        static final Decided NOTHING = new Decided(-1, -1, false, false);
+    private record Decided(int first, int more, boolean ofRemoved, boolean isOpen, Outcome[] outcomes) {
+        static final Decided NOTHING = new Decided(-1, -1, false, false, new Outcome[0]);
     }
 
     private Decided decide(Cursor events, Cursor stored) {
@@ -241,62 +402,132 @@ final class StreamAudit {
         Long firstMillis = firstIsGone
                 ? (Long) Math.floorDiv(stored.records.getLong(stored.from, PostgresRows.RECEIVED_MICROS), 1000L)
                 : null;
-        Decision.Verdict[] verdicts = decision.decide(events.records, events.from, events.to, firstMillis);
+        Decision.Verdict[] verdicts = decision.decide(
+                events.records, events.from, events.to, firstMillis, event -> isApart(events.records, event));
+        Outcome[] outcomes = new Outcome[verdicts.length];
         int first = -1;
         int count = 0;
         boolean ofRemoved = false;
-        boolean anyRefused = false;
+        boolean isOpen = false;
+        Set<Position> passed = new HashSet<>();
         for (int i = 0; i < verdicts.length; i++) {
             int event = events.from + i;
-            int partition = events.records.getInt(event, Decision.PARTITION);
-            long offset = events.records.getLong(event, Decision.OFFSET);
-            boolean recorded = duplicates.decided().contains(partition, offset);
-            boolean refused = deadLetters.refused().contains(partition, offset);
-            if (verdicts[i] == Decision.Verdict.NEW) {
-                if (recorded) {
-                    offend(
-                            "duplicate-unexpected",
-                            events.records,
-                            event,
-                            "the first of its window was dropped as a duplicate");
+            boolean recorded = isIn(duplicates.decided(), events.records, event);
+            boolean refused = isIn(deadLetters.refused(), events.records, event);
+            outcomes[i] = switch (verdicts[i]) {
+                case NEW -> outcomeOfNew(events.records, event, stored, recorded, refused);
+                case APART -> outcomeOfApart(events.records, event, recorded, refused, passed);
+                case DUPLICATE, DUPLICATE_OF_REMOVED -> {
+                    checkDuplicate(events.records, event, recorded, refused);
+                    yield Outcome.DUPLICATE;
                 }
-                anyRefused |= refused;
-                if (!refused) {
-                    count++;
-                    first = first < 0 || isEarlier(events.records, event, first) ? event : first;
-                    expect(events.records, event);
-                }
-                continue;
-            }
+            };
             ofRemoved |= verdicts[i] == Decision.Verdict.DUPLICATE_OF_REMOVED;
-            if (refused) {
-                offend(
-                        "dead-letter-unexpected",
-                        events.records,
-                        event,
-                        "refused by the database, though it is a duplicate");
-            }
-            if (!recorded) {
-                if (duplicates.mayHaveLost(events.records.getLong(event, Decision.MILLIS))) {
-                    report.unchecked++;
-                    forgotten++;
-                } else {
-                    offend(
-                            "duplicate-not-recorded",
-                            events.records,
-                            event,
-                            "not in " + stream.duplicatesTopic() + ": let through, or lost");
-                }
+            if (outcomes[i] == Outcome.STORED) {
+                count++;
+                first = first < 0 || isEarlier(events.records, event, first) ? event : first;
+                expect(events.records, event);
+            } else if (outcomes[i] == Outcome.DEAD_LETTER) {
+                Chain chain = chains.get(original(events.records, event));
+                boolean isClosed = chain != null && chain.closed;
+                outcomes[i] = isClosed ? Outcome.STORED : Outcome.DEAD_LETTER;
+                isOpen |= !isClosed;
             }
         }
-        return new Decided(first, count - 1, ofRemoved, anyRefused);
+        return new Decided(first, count - 1, ofRemoved, isOpen, outcomes);
+    }
+
+    private static boolean isIn(Positions positions, SortedRecords events, int event) {
+        return positions.contains(events.getInt(event, Decision.PARTITION), events.getLong(event, Decision.OFFSET));
+    }
+
+    private Outcome outcomeOfNew(SortedRecords events, int event, Cursor stored, boolean recorded, boolean refused) {
+        if (recorded) {
+            offend("duplicate-unexpected", events, event, "the first of its window was dropped as a duplicate");
+        }
+        if (!refused) {
+            return Outcome.STORED;
+        }
+        Position original = original(events, event);
+        Chain chain = chains.computeIfAbsent(original, unused -> new Chain());
+        // Rejected, and then stored when the job had to do it again: a letter is written at least once, and stays.
+        if (chain.passed == 0 && !stored.isEmpty() && isRowOf(stored, original)) {
+            chain.closed = true;
+            obsolete++;
+            return Outcome.STORED;
+        }
+        return Outcome.DEAD_LETTER;
+    }
+
+    /** Dead letters of events that are stored all the same, without a replay. */
+    private long obsolete;
+
+    private static boolean isRowOf(Cursor stored, Position original) {
+        return stored.records.getInt(stored.from, Decision.PARTITION) == original.partition()
+                && stored.records.getLong(stored.from, Decision.OFFSET) == original.offset();
+    }
+
+    /** @param passed the originals of the fingerprint of which one replay has passed */
+    private Outcome outcomeOfApart(
+            SortedRecords events, int event, boolean recorded, boolean refused, Set<Position> passed) {
+        if (refused || isIn(deadLetters.decided(), events, event)) {
+            return Outcome.DEAD_LETTER;
+        }
+        if (recorded) {
+            return Outcome.DUPLICATE;
+        }
+        Position original = original(events, event);
+        boolean isKnownLetter = !range.contains(original.partition(), original.offset())
+                || deadLetters.contains(original.partition(), original.offset())
+                || deadLetters.mayHaveLost(events.getLong(event, Decision.MILLIS));
+        if (!isKnownLetter) {
+            offend(
+                    "replay-unexpected",
+                    events,
+                    event,
+                    "sent again and let through, though " + original.partition() + ":" + original.offset()
+                            + " is not a dead letter");
+        } else if (!passed.add(original)) {
+            offend(
+                    "replay-unexpected",
+                    events,
+                    event,
+                    "sent again and let through a second time: " + original.partition() + ":" + original.offset());
+            return Outcome.DUPLICATE;
+        }
+        return Outcome.STORED;
+    }
+
+    private void checkDuplicate(SortedRecords events, int event, boolean recorded, boolean refused) {
+        if (refused) {
+            offend("dead-letter-unexpected", events, event, "refused by the database, though it is a duplicate");
+        }
+        if (!recorded) {
+            if (duplicates.mayHaveLost(events.getLong(event, Decision.MILLIS))) {
+                report.unchecked++;
+                forgotten++;
+            } else {
+                offend(
+                        "duplicate-not-recorded",
+                        events,
+                        event,
+                        "not in " + stream.duplicatesTopic() + ": let through, or lost");
+            }
+        }
     }
 
     /** Duplicates whose record may have been removed from the duplicates topic. */
     private long forgotten;
 
-    private static boolean isEarlier(SortedRecords events, int event, int than) {
-        return events.getLong(event, Decision.MILLIS) < events.getLong(than, Decision.MILLIS);
+    private boolean isEarlier(SortedRecords events, int event, int than) {
+        return arrival(events, event) < arrival(events, than);
+    }
+
+    /** When Kafka got the record; its event may be older, where it is a replay. */
+    private long arrival(SortedRecords events, int event) {
+        Replayed replay = replays.get(
+                new Position(events.getInt(event, Decision.PARTITION), events.getLong(event, Decision.OFFSET)));
+        return replay == null ? events.getLong(event, Decision.MILLIS) : replay.millis();
     }
 
     private boolean isBefore(Cursor stored) {
@@ -341,6 +572,10 @@ final class StreamAudit {
             offend("escape", stored.records, row, "escapes is " + escapes);
         }
         if (range.isBefore(partition, offset)) {
+            below.add(partition, offset);
+        }
+        if (range.isBefore(partition, offset)
+                && (verdict.first < 0 || !isRowOf(stored, original(events.records, verdict.first)))) {
             report.unchecked++;
             report.afterWindow += verdict.more + 1;
         } else if (verdict.first >= 0) {
@@ -366,7 +601,9 @@ final class StreamAudit {
     }
 
     private String difference(SortedRecords events, int event, SortedRecords stored, int row) {
-        if (events.compare(event, stored, row, POSITION_KEY_BYTES) != 0) {
+        Position original = original(events, event);
+        if (original.partition() != stored.getInt(row, Decision.PARTITION)
+                || original.offset() != stored.getLong(row, Decision.OFFSET)) {
             return "the row is of " + stored.getInt(row, Decision.PARTITION) + ":"
                     + stored.getLong(row, Decision.OFFSET) + ", and must be of the first one";
         }
@@ -515,18 +752,52 @@ final class StreamAudit {
                 .decided()
                 .without(invalid)
                 .plus(deadLetters.refused().without(valid))
-                .forEach((partition, offset) -> report.offend(
-                        "dead-letter-unexpected",
-                        partition,
-                        offset,
-                        null,
-                        "an event that could be stored, or no record"));
+                .forEach((partition, offset) -> {
+                    // An event by now, since the definition was corrected: that is what replays are for.
+                    if (!wasSentAgain(new Position(partition, offset))) {
+                        report.offend(
+                                "dead-letter-unexpected",
+                                partition,
+                                offset,
+                                null,
+                                "an event that could be stored, or no record: where the stream definition was corrected,"
+                                        + " replay it");
+                    }
+                });
         duplicates.decided().without(valid).forEach((partition, offset) -> {
             report.offend(
                     "duplicate-unexpected", partition, offset, null, "no event, or no record, is at that position");
         });
         report.duplicates = duplicates.decided().size();
-        report.deadLetters = deadLetters.decided().plus(deadLetters.refused()).size();
+        report.deadLetters = deadLetters.decided().plus(deadLetters.refused()).size() - obsolete;
+    }
+
+    /** Of each event once, by its last letter. */
+    private void countOpenLetters() {
+        Map<Position, Integer> discarded = deadLetters.isEmpty() ? Map.of() : DiscardedLetters.read(topics, stream);
+        deadLetters
+                .byCode()
+                .forEach((code, positions) -> positions.forEach((partition, offset) -> {
+                    Position at = new Position(partition, offset);
+                    Chain chain = chains.get(at);
+                    boolean wasSentAgain = replays.containsKey(at) || (chain != null && chain.attempt > 0);
+                    if (!wasSentAgain && (chain == null || !chain.closed) && !discarded.containsKey(at)) {
+                        report.open(code);
+                    }
+                }));
+        deadLetters.codesBefore().forEach((at, code) -> {
+            if (!chains.containsKey(at) && !discarded.containsKey(at)) {
+                report.open(code);
+            }
+        });
+        chains.forEach((at, chain) -> {
+            if (chain.attempt > 0
+                    && !chain.closed
+                    && chain.reasonCode != null
+                    && discarded.getOrDefault(at, -1) < chain.attempt) {
+                report.open(chain.reasonCode);
+            }
+        });
     }
 
     private void checkSum() {

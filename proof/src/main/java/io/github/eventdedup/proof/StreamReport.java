@@ -18,18 +18,28 @@ import java.util.TreeMap;
     "stored",
     "duplicates",
     "deadLetters",
+    "deadLettersOpen",
+    "deadLettersOpenByReasonCode",
+    "replayed",
     "afterWindow",
+    "withoutRecord",
     "missing",
     "extra",
     "different",
     "escapes",
     "acknowledged",
     "acknowledgedMissing",
+    "acknowledgedStored",
+    "acknowledgedDuplicates",
+    "acknowledgedDeadLetters",
     "refused",
     "unknown",
     "invalid",
     "sent",
     "unchecked",
+    "retentionLost",
+    "unaccounted",
+    "unaccountedOffsets",
     "later",
     "broken",
     "offenders"
@@ -71,7 +81,25 @@ final class StreamReport {
     public long stored;
 
     public long duplicates;
+
+    /** Records that have become dead letters, whatever has become of these. */
     public long deadLetters;
+
+    /** How many events are dead letters and nothing else: not stored by a replay since, and not discarded. */
+    public long getDeadLettersOpen() {
+        return open.values().stream().mapToLong(Long::longValue).sum();
+    }
+
+    /** The same by reason code. */
+    public Map<String, Long> getDeadLettersOpenByReasonCode() {
+        return open;
+    }
+
+    /** Records of the topic that are dead letters, sent again. */
+    public long replayed;
+
+    /** Offsets of the topic without a record for readers of what is committed: transaction markers and aborted records. */
+    public long withoutRecord;
 
     /** Events that were sent again after their window, whose row in Postgres is the first one's. */
     public long afterWindow;
@@ -79,10 +107,19 @@ final class StreamReport {
     /** Lines of ledgers; null without one. */
     public Long acknowledged;
 
+    /** Lines of ledgers whose event the table has from that very record; null without one. */
+    public Long acknowledgedStored;
+
+    /** Lines whose event is a duplicate of one that is stored. */
+    public Long acknowledgedDuplicates;
+
+    /** Lines whose event is a dead letter that is open, or a duplicate of one. */
+    public Long acknowledgedDeadLetters;
+
     public Long unknown;
     public Long invalid;
 
-    /** Events of ledgers and of the outbox that the database has refused: dead letters, which is no mistake by itself. */
+    /** Events of ledgers and of the outbox that are open dead letters of the database, which is no mistake by itself. */
     public long refused;
 
     /** Rows of the outbox that are flagged as sent; null without one. */
@@ -91,9 +128,19 @@ final class StreamReport {
     /** What cannot be checked, because the topic no longer has the records. */
     public long unchecked;
 
+    /** Records that the job says Kafka has deleted before it had read them; null where it cannot be asked. */
+    public Long retentionLost;
+
+    /** Offsets before the start of the topic that no row, duplicate or dead letter names; null where rows have no offset. */
+    public Long unaccounted;
+
+    /** The first of them, as {@code partition:from-to}. */
+    public List<String> unaccountedOffsets = List.of();
+
     /** Rows and side records of events that came after the end that was fixed: not looked at. */
     public long later;
 
+    private final Map<String, Long> open = new TreeMap<>();
     private final Map<String, Long> broken = new TreeMap<>();
     private final Map<String, PriorityQueue<Offender>> offenders = new TreeMap<>();
 
@@ -101,8 +148,17 @@ final class StreamReport {
         this.stream = stream;
     }
 
+    void open(String reasonCode) {
+        open.merge(reasonCode, 1L, Long::sum);
+    }
+
     void offend(String kind, Integer partition, Long offset, String fingerprint, String detail) {
-        broken.merge(kind, 1L, Long::sum);
+        offend(kind, 1, partition, offset, fingerprint, detail);
+    }
+
+    /** Several of a kind at once, of which one is named. */
+    void offend(String kind, long count, Integer partition, Long offset, String fingerprint, String detail) {
+        broken.merge(kind, count, Long::sum);
         PriorityQueue<Offender> first =
                 offenders.computeIfAbsent(kind, it -> new PriorityQueue<>(Offender.ORDER.reversed()));
         first.add(new Offender(kind, partition, offset, fingerprint, detail));

@@ -21,8 +21,21 @@ import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
  */
 record TopicRange(String topic, long[] begin, long[] end) {
 
-    /** @throws ProofException where there is no such topic, or Kafka does not answer */
+    /**
+     * What readers of committed records can see, as the job is one: up to the first transaction that is open.
+     *
+     * @throws ProofException where there is no such topic, or Kafka does not answer
+     */
     static TopicRange of(Admin admin, String topic) {
+        return of(admin, topic, IsolationLevel.READ_COMMITTED);
+    }
+
+    /** All that is there, committed or not. */
+    static TopicRange uncommitted(Admin admin, String topic) {
+        return of(admin, topic, IsolationLevel.READ_UNCOMMITTED);
+    }
+
+    private static TopicRange of(Admin admin, String topic, IsolationLevel isolation) {
         try {
             int partitions = admin.describeTopics(List.of(topic))
                     .allTopicNames()
@@ -32,8 +45,8 @@ record TopicRange(String topic, long[] begin, long[] end) {
                     .size();
             return new TopicRange(
                     topic,
-                    offsets(admin, topic, partitions, OffsetSpec.earliest()),
-                    offsets(admin, topic, partitions, OffsetSpec.latest()));
+                    offsets(admin, topic, partitions, OffsetSpec.earliest(), isolation),
+                    offsets(admin, topic, partitions, OffsetSpec.latest(), isolation));
         } catch (ExecutionException e) {
             if (e.getCause() instanceof UnknownTopicOrPartitionException) {
                 throw new ProofException(
@@ -45,13 +58,13 @@ record TopicRange(String topic, long[] begin, long[] end) {
         }
     }
 
-    private static long[] offsets(Admin admin, String topic, int partitions, OffsetSpec spec)
+    private static long[] offsets(Admin admin, String topic, int partitions, OffsetSpec spec, IsolationLevel isolation)
             throws ExecutionException, InterruptedException {
         Map<TopicPartition, OffsetSpec> specs = new HashMap<>();
         for (int i = 0; i < partitions; i++) {
             specs.put(new TopicPartition(topic, i), spec);
         }
-        var answers = admin.listOffsets(specs, new ListOffsetsOptions(IsolationLevel.READ_COMMITTED))
+        var answers = admin.listOffsets(specs, new ListOffsetsOptions(isolation))
                 .all()
                 .get();
         long[] offsets = new long[partitions];

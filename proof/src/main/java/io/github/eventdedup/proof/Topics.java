@@ -14,6 +14,8 @@ import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.consumer.OffsetOutOfRangeException;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.config.TopicConfig;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
 /** Kafka, as the audit reads it: as a client of its own that belongs to no consumer group and commits nothing. */
@@ -58,15 +60,101 @@ final class Topics implements AutoCloseable {
         return TopicRange.of(admin, topic);
     }
 
+    /** Records were deleted while they were read: what is read so far is of no use. */
+    static final class RemovedWhileReadException extends ProofException {
+
+        private static final long serialVersionUID = 1L;
+
+        private RemovedWhileReadException(String topic, Throwable cause) {
+            super(
+                    "records were removed from the topic '" + topic
+                            + "' again and again while it was read: audit while retention deletes less",
+                    cause);
+        }
+    }
+
     /**
-     * Waits until a group has committed every offset of the range. The job commits when a checkpoint is complete: what lies
+     * Everything that the topic holds now. Behind a transaction that is open no reader of committed records sees anything,
+     * and the job is one: waits until those that are open now have ended.
+     *
+     * @throws ProofException where they have not by the deadline, with their places
+     */
+    TopicRange committedRange(String topic, Instant deadline) {
+        TopicRange all = TopicRange.uncommitted(admin, topic);
+        while (true) {
+            TopicRange readable = TopicRange.of(admin, topic);
+            List<String> open = new ArrayList<>();
+            for (int i = 0; i < all.partitions(); i++) {
+                if (readable.end()[i] < all.end()[i]) {
+                    open.add("partition " + i + " from offset " + readable.end()[i] + " on");
+                }
+            }
+            if (open.isEmpty()) {
+                return all;
+            }
+            if (Instant.now().isAfter(deadline)) {
+                throw new ProofException(
+                        "a transaction is open in the topic '" + topic + "': " + String.join(", ", open)
+                                + ". Neither the job nor the audit can read what is behind it: wait until it times out, end it"
+                                + " with kafka-transactions.sh, or give it more time by --wait");
+            }
+            progress.say(() -> topic + ": waiting for the end of a transaction, " + String.join(", ", open));
+            pause(LOOK_AGAIN);
+        }
+    }
+
+    boolean exists(String topic) {
+        return Boolean.TRUE.equals(ask(() -> admin.listTopics().names().get().contains(topic)));
+    }
+
+    /** Whether Kafka deletes records of a topic because there are later ones with their key. */
+    boolean isCompacted(String topic) {
+        ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
+        return ask(() -> admin.describeConfigs(List.of(resource)).all().get())
+                .get(resource)
+                .get(TopicConfig.CLEANUP_POLICY_CONFIG)
+                .value()
+                .contains(TopicConfig.CLEANUP_POLICY_COMPACT);
+    }
+
+    /** The offset that a group has committed for each partition; 0 where it has committed none. */
+    long[] committed(String group, TopicRange range) {
+        Map<TopicPartition, OffsetAndMetadata> committed = ask(() -> admin.listConsumerGroupOffsets(group)
+                .partitionsToOffsetAndMetadata()
+                .get());
+        long[] offsets = new long[range.partitions()];
+        for (int i = 0; i < offsets.length; i++) {
+            OffsetAndMetadata at = committed.get(new TopicPartition(range.topic(), i));
+            offsets[i] = at == null ? 0 : at.offset();
+        }
+        return offsets;
+    }
+
+    private interface Question<T> {
+        T answer() throws ExecutionException, InterruptedException;
+    }
+
+    private static <T> T ask(Question<T> question) {
+        try {
+            return question.answer();
+        } catch (ExecutionException e) {
+            throw doesNotAnswer(e.getCause());
+        } catch (InterruptedException e) {
+            throw interrupted(e);
+        }
+    }
+
+    /**
+     * Waits until a group has committed every record of the range. The job commits when a checkpoint is complete: what lies
      * before was decided, and is flushed to Postgres and to the side topics.
      *
+     * @param ends of each partition the offset after its last record, or its beginning where it has none. Offsets of
+     *     transaction markers may follow, which the job commits only with the next record
      * @throws ProofException where that is not so by the deadline, with how far each partition is behind
      */
-    void awaitCommitted(String group, TopicRange range, Instant deadline) {
+    void awaitCommitted(String group, TopicRange range, long[] ends, Instant deadline) {
         while (true) {
-            List<String> lags = lags(group, range);
+            List<String> lags = lags(group, range, ends);
             if (lags.isEmpty()) {
                 return;
             }
@@ -80,23 +168,13 @@ final class Topics implements AutoCloseable {
         }
     }
 
-    private List<String> lags(String group, TopicRange range) {
-        Map<TopicPartition, OffsetAndMetadata> committed;
-        try {
-            committed = admin.listConsumerGroupOffsets(group)
-                    .partitionsToOffsetAndMetadata()
-                    .get();
-        } catch (ExecutionException e) {
-            throw doesNotAnswer(e.getCause());
-        } catch (InterruptedException e) {
-            throw interrupted(e);
-        }
+    private List<String> lags(String group, TopicRange range, long[] ends) {
+        long[] committed = committed(group, range);
         List<String> lags = new ArrayList<>();
         for (int i = 0; i < range.partitions(); i++) {
-            OffsetAndMetadata at = committed.get(new TopicPartition(range.topic(), i));
-            long done = Math.max(at == null ? 0 : at.offset(), range.begin()[i]);
-            if (done < range.end()[i]) {
-                lags.add("partition " + i + " lags by " + (range.end()[i] - done));
+            long done = Math.max(committed[i], range.begin()[i]);
+            if (done < ends[i]) {
+                lags.add("partition " + i + " lags by " + (ends[i] - done));
             }
         }
         return lags;
@@ -110,7 +188,11 @@ final class Topics implements AutoCloseable {
         }
     }
 
-    /** Reads a range, each partition in its order. Offsets without a record are passed over. */
+    /**
+     * Reads a range, each partition in its order. Offsets without a record are passed over.
+     *
+     * @throws RemovedWhileReadException where records are deleted that were not read yet
+     */
     void read(TopicRange range, Consumer<ConsumerRecord<byte[], byte[]>> records) {
         Map<String, Object> settings = Map.of(
                 "bootstrap.servers",
@@ -166,8 +248,7 @@ final class Topics implements AutoCloseable {
                 progress.report("reading the topic " + range.topic(), read, range.size());
             }
         } catch (OffsetOutOfRangeException e) {
-            throw new ProofException(
-                    "records were removed from the topic '" + range.topic() + "' while it was read: start again", e);
+            throw new RemovedWhileReadException(range.topic(), e);
         } catch (KafkaException e) {
             throw doesNotAnswer(e);
         }

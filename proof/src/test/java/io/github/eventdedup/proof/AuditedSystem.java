@@ -4,6 +4,8 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.sun.net.httpserver.HttpExchange;
+import com.sun.net.httpserver.HttpServer;
 import io.github.eventdedup.event.Event;
 import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.event.InvalidEventException;
@@ -16,6 +18,8 @@ import io.github.eventdedup.servers.PostgresServer;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -62,6 +66,8 @@ final class AuditedSystem implements AutoCloseable {
     private final KafkaProducer<byte[], byte[]> producer;
     private final Connection database;
     private final HttpClient http = HttpClient.newHttpClient();
+    private final HttpServer flink;
+    private volatile long lost;
 
     /** What an audit has said. */
     record Outcome(int status, String out, String err, JsonNode json) {
@@ -95,6 +101,9 @@ final class AuditedSystem implements AutoCloseable {
         postgres = new PostgresServer(directory.resolve("postgres"), FreePort.find());
         clickHouse = new ClickHouseServer(
                 directory.resolve("clickhouse"), file("servers/target/clickhouse"), clickHousePort);
+        flink = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+        flink.createContext("/", this::answer);
+        flink.start();
         kafka.start();
         postgres.start();
         clickHouse.start();
@@ -200,6 +209,81 @@ final class AuditedSystem implements AutoCloseable {
         producer.send(record).get();
     }
 
+    /**
+     * Sends a dead letter to the raw topic again.
+     *
+     * @return the event with the place of the replay, and the time of the original
+     */
+    Sent replay(StreamDefinition stream, Sent original, int attempt, String reasonCode, long millis) throws Exception {
+        ProducerRecord<byte[], byte[]> record =
+                new ProducerRecord<>(stream.stream(), original.partition(), millis, null, original.value());
+        header(record, "replay-of", original.position() + ":" + original.millis());
+        header(record, "replay-attempt", "" + attempt);
+        header(record, "replay-reason-code", reasonCode);
+        RecordMetadata at = producer.send(record).get();
+        return new Sent(original.partition(), at.offset(), original.millis(), original.value(), original.event());
+    }
+
+    /** A dead letter of a replay. */
+    void deadLetterOfReplay(StreamDefinition stream, Sent original, Sent replay, int attempt) throws Exception {
+        ProducerRecord<byte[], byte[]> record = new ProducerRecord<>(
+                stream.deadLettersTopic(), original.position().getBytes(UTF_8), original.value());
+        header(record, "reason-code", "rejected-by-postgres");
+        header(record, "replay-attempt", "" + attempt);
+        header(record, "replayed-at", replay.position());
+        producer.send(record).get();
+    }
+
+    void fill(String topic, int records) throws Exception {
+        for (int i = 0; i < records; i++) {
+            producer.send(new ProducerRecord<>(topic, 0, null, new byte[0])).get();
+        }
+    }
+
+    /** Notes that a dead letter is discarded. */
+    void discard(StreamDefinition stream, Sent sent, int attempt) throws Exception {
+        String topic = stream.deadLettersTopic() + ".handled";
+        if (!admin.listTopics().names().get().contains(topic)) {
+            kafka.createTopics(new NewTopic(topic, 1, (short) 1));
+        }
+        String key = sent.position() + ":" + sent.millis() + ":" + attempt + ":";
+        producer.send(new ProducerRecord<>(topic, key.getBytes(UTF_8), "discarded".getBytes(UTF_8)))
+                .get();
+    }
+
+    private static void header(ProducerRecord<byte[], byte[]> record, String name, String value) {
+        record.headers().add(name, value.getBytes(UTF_8));
+    }
+
+    /** A client whose transaction the test ends. */
+    KafkaProducer<byte[], byte[]> transactions() {
+        KafkaProducer<byte[], byte[]> transactional = new KafkaProducer<>(
+                Map.of("bootstrap.servers", kafka.bootstrapServers(), "transactional.id", "audit-it"),
+                new ByteArraySerializer(),
+                new ByteArraySerializer());
+        transactional.initTransactions();
+        return transactional;
+    }
+
+    /** Answers as the JobManager does whose job has counted this many records as deleted unread. */
+    void lost(long count) {
+        lost = count;
+    }
+
+    private void answer(HttpExchange exchange) throws IOException {
+        String path = exchange.getRequestURI().getPath();
+        String metric = "0.identify.stream.view-events.retentionLost";
+        String answer = path.equals("/jobs/overview")
+                ? "{\"jobs\":[{\"jid\":\"1\",\"name\":\"view-events\",\"state\":\"RUNNING\"}]}"
+                : path.equals("/jobs/1")
+                        ? "{\"vertices\":[{\"id\":\"2\"}]}"
+                        : "[{\"id\":\"" + metric + "\",\"sum\":" + lost + "}]";
+        exchange.sendResponseHeaders(200, answer.length());
+        try (exchange) {
+            exchange.getResponseBody().write(answer.getBytes(UTF_8));
+        }
+    }
+
     /** Stores a row of view_events as the job does. */
     void store(Sent sent) throws SQLException {
         store(database, sent);
@@ -230,6 +314,15 @@ final class AuditedSystem implements AutoCloseable {
         for (int i = 0; i < PARTITIONS; i++) {
             offsets.put(new TopicPartition(stream.stream(), i), new OffsetAndMetadata(range.end()[i]));
         }
+        commit(offsets, stream);
+    }
+
+    /** The same of one partition, where its last record lies before this offset. */
+    void commit(StreamDefinition stream, int partition, long offset) throws Exception {
+        commit(Map.of(new TopicPartition(stream.stream(), partition), new OffsetAndMetadata(offset)), stream);
+    }
+
+    private void commit(Map<TopicPartition, OffsetAndMetadata> offsets, StreamDefinition stream) throws Exception {
         admin.alterConsumerGroupOffsets("dedup-" + stream.stream(), offsets)
                 .all()
                 .get();
@@ -266,6 +359,8 @@ final class AuditedSystem implements AutoCloseable {
 
     Map<String, String> environment() {
         return Map.of(
+                "DEDUP_FLINK_URL",
+                "http://127.0.0.1:" + flink.getAddress().getPort(),
                 "DEDUP_KAFKA_BOOTSTRAP_SERVERS",
                 kafka.bootstrapServers(),
                 "DEDUP_POSTGRES_URL",
@@ -282,6 +377,7 @@ final class AuditedSystem implements AutoCloseable {
 
     @Override
     public void close() throws Exception {
+        flink.stop(0);
         producer.close();
         admin.close();
         database.close();

@@ -30,7 +30,8 @@ class DecisionTest {
     }
 
     private Decision.Verdict[] decide(SortedRecords events, Long firstMillis, long removedUntil) {
-        return new Decision(WINDOW, recorded, removedUntil).decide(events, 0, events.count(), firstMillis);
+        return new Decision(WINDOW, recorded, removedUntil)
+                .decide(events, 0, events.count(), firstMillis, event -> false);
     }
 
     @Test
