@@ -328,14 +328,16 @@ final class Dedup implements Runnable {
             @Option(
                             names = "--faults",
                             paramLabel = "LIST",
-                            defaultValue = "kill,pause,pairs,rescale,restart",
+                            defaultValue = "kill,pause,pairs,rescale,restart,reject,clock",
                             description = {
                                 "which, separated by commas, or none (default: all):",
                                 "kill: kill -9 of one process",
                                 "pause: SIGSTOP of one process, SIGCONT after 10 to 40 s",
                                 "pairs: two processes at once, each killed or paused",
                                 "rescale: a job is stopped with a savepoint and restored with another parallelism",
-                                "restart: down and up"
+                                "restart: down and up",
+                                "reject: a table rejects some rows for 5 to 15 s, then their dead letters are replayed",
+                                "clock: Kafka's clock steps by 90 s or an hour, and back after 5 to 15 s"
                             })
                     String faults,
             @Option(
@@ -376,11 +378,14 @@ final class Dedup implements Runnable {
             return kinds;
         }
         for (String word : list.split(",", -1)) {
-            kinds.add(Arrays.stream(Fault.Kind.values())
-                    .filter(kind -> kind.word().equals(word.strip()))
-                    .findFirst()
-                    .orElseThrow(() -> new LocalException("--faults " + list + ": '" + word
-                            + "' is none of them; give some of kill,pause,pairs,rescale,restart, or none")));
+            kinds.add(
+                    Arrays.stream(Fault.Kind.values())
+                            .filter(kind -> kind.word().equals(word.strip()))
+                            .findFirst()
+                            .orElseThrow(
+                                    () -> new LocalException(
+                                            "--faults " + list + ": '" + word
+                                                    + "' is none of them; give some of kill,pause,pairs,rescale,restart,reject,clock, or none")));
         }
         return kinds;
     }

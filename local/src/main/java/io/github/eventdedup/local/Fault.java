@@ -10,9 +10,10 @@ import java.util.Locale;
  * @param second when it is to begin, counted from the begin of the run
  * @param killed processes that get SIGKILL
  * @param paused processes that get SIGSTOP, and SIGCONT after the pause
- * @param pauseSeconds how long they are stopped; 0 where none is
- * @param stream whose job is rescaled; otherwise empty
+ * @param pauseSeconds how long they are stopped, rows are rejected, or the clock is wrong; 0 for other kinds
+ * @param stream whose job is rescaled, or whose table rejects rows; otherwise empty
  * @param parallelism what the job gets; 0 where none is rescaled
+ * @param stepSeconds by how much the clock is wrong; 0 for other kinds
  * @param early whether it begins at its second although the system may not have recovered from the one before
  */
 record Fault(
@@ -23,6 +24,7 @@ record Fault(
         int pauseSeconds,
         String stream,
         int parallelism,
+        int stepSeconds,
         boolean early) {
 
     /** What {@code --faults} chooses from. */
@@ -36,7 +38,11 @@ record Fault(
         /** Stop with a savepoint, and restore with another parallelism. */
         RESCALE,
         /** The whole system down and up. */
-        RESTART;
+        RESTART,
+        /** A table rejects some rows for a while; then their dead letters are replayed. */
+        REJECT,
+        /** The broker's clock is wrong for a while: a step there, and one back. */
+        CLOCK;
 
         /** As it is written on the command line. */
         String word() {
@@ -49,6 +55,12 @@ record Fault(
         return switch (kind) {
             case RESCALE -> stream + ": stop with a savepoint, restore with parallelism " + parallelism;
             case RESTART -> "everything down and up";
+            case REJECT ->
+                "the table of " + stream + " rejects one row in 50 for " + pauseSeconds
+                        + " s, then its dead letters are replayed";
+            case CLOCK ->
+                "Kafka's clock steps by " + (stepSeconds > 0 ? "+" : "") + stepSeconds + " s for " + pauseSeconds
+                        + " s";
             case KILL, PAUSE, PAIRS -> {
                 List<String> parts = new ArrayList<>();
                 if (!killed.isEmpty()) {

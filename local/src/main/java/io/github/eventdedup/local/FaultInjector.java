@@ -1,7 +1,10 @@
 package io.github.eventdedup.local;
 
+import io.github.eventdedup.event.StreamDefinition;
+import io.github.eventdedup.servers.KafkaServer;
 import io.github.eventdedup.servers.PausedProcesses;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -28,6 +31,8 @@ final class FaultInjector implements AutoCloseable {
 
     private static final Duration SAVEPOINT_WITHIN = Duration.ofMinutes(2);
     private static final Duration POLL = Duration.ofMillis(200);
+    private static final Duration BEFORE_REPLAY = Duration.ofSeconds(5);
+    private static final int REPLAYS = 2;
 
     private final Layout layout;
     private final RunState runState;
@@ -36,6 +41,7 @@ final class FaultInjector implements AutoCloseable {
     private final Map<String, Path> definitions;
     private final PausedProcesses pausedProcesses = new PausedProcesses();
     private volatile boolean closed;
+    private volatile Rejection rejecting;
 
     /** @param dedup the commands of the system, for its restart */
     FaultInjector(Layout layout, DedupScript dedup) {
@@ -59,11 +65,54 @@ final class FaultInjector implements AutoCloseable {
         switch (fault.kind()) {
             case KILL, PAUSE, PAIRS -> hit(fault);
             case RESCALE -> rescale(fault.stream(), fault.parallelism());
+            case REJECT -> reject(fault.stream(), fault.pauseSeconds());
+            case CLOCK -> {
+                try {
+                    setClock(Duration.ofSeconds(fault.stepSeconds()));
+                    FlinkRest.sleep(Duration.ofSeconds(fault.pauseSeconds()));
+                } finally {
+                    setClock(Duration.ZERO);
+                }
+            }
             case RESTART -> {
                 dedup.succeed("down");
                 dedup.succeed("up", "--detach");
             }
         }
+    }
+
+    private void setClock(Duration offset) {
+        new KafkaServer(layout.data().resolve("kafka"), layout.kafkaPort()).setClock(offset);
+    }
+
+    /** As when a constraint is added by mistake, is dropped again, and the dead letters are replayed. */
+    private void reject(String stream, int seconds) throws IOException {
+        Rejection rejection = new Rejection(layout, definition(stream));
+        rejecting = rejection;
+        try {
+            rejection.begin();
+            FlinkRest.sleep(Duration.ofSeconds(seconds));
+        } finally {
+            boolean unused = await(STARTED_WITHIN, "the table of " + stream + " still rejects rows", () -> {
+                rejection.end();
+                return Optional.of(true);
+            });
+            rejecting = null;
+        }
+        // Those of ClickHouse come after the checkpoint, and those of a job that recovers later still.
+        for (int round = 0; round < REPLAYS; round++) {
+            FlinkRest.sleep(BEFORE_REPLAY);
+            replay(stream);
+        }
+    }
+
+    /** Sends the open dead letters of a stream again. */
+    void replay(String stream) throws IOException {
+        dedup.succeed("dead-letters", "replay", "--stream", stream);
+    }
+
+    private StreamDefinition definition(String stream) {
+        return layout.streams().get(definitions.get(stream));
     }
 
     private void hit(Fault fault) throws IOException {
@@ -172,10 +221,21 @@ final class FaultInjector implements AutoCloseable {
         throw new LocalException(failure + reason);
     }
 
-    /** Continues what is paused. */
+    /** Continues what is paused, and takes back what was set. */
     @Override
     public synchronized void close() {
         closed = true;
+        if (Files.isDirectory(layout.data().resolve("kafka"))) {
+            setClock(Duration.ZERO);
+        }
+        Rejection rejection = rejecting;
+        if (rejection != null) {
+            try {
+                rejection.end();
+            } catch (IOException e) {
+                throw new LocalException("the table still rejects rows: " + rejection.howToEnd(), e);
+            }
+        }
         try {
             pausedProcesses.resume();
         } catch (IOException e) {

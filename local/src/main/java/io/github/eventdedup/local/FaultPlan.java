@@ -4,8 +4,10 @@ import io.github.eventdedup.local.Fault.Kind;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.Deque;
 import java.util.EnumMap;
+import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -19,8 +21,24 @@ import java.util.Set;
 final class FaultPlan {
 
     /** Of each ten faults. The dear ones are rare, for the time they take is taken from the others. */
-    private static final Map<Kind, Integer> SHARES =
-            Map.of(Kind.KILL, 3, Kind.PAUSE, 3, Kind.PAIRS, 2, Kind.RESCALE, 1, Kind.RESTART, 1);
+    private static final Map<Kind, Integer> SHARES = Map.of(
+            Kind.KILL,
+            2,
+            Kind.PAUSE,
+            2,
+            Kind.PAIRS,
+            2,
+            Kind.RESCALE,
+            1,
+            Kind.RESTART,
+            1,
+            Kind.REJECT,
+            1,
+            Kind.CLOCK,
+            1);
+
+    /** Less than the window by far, so that each event stays one; and what NTP corrects. */
+    private static final List<Integer> CLOCK_STEPS = List.of(90, -90, 3600, -3600);
 
     /** What a job has that was never rescaled, and gets again where everything is restarted. */
     private static final int CONFIGURED_PARALLELISM = 2;
@@ -38,7 +56,8 @@ final class FaultPlan {
     /** One for each kind: what was killed is still to be paused. */
     private final Map<Kind, Deque<String>> processDecks = new EnumMap<>(Kind.class);
 
-    private final Deque<String> streamDeck = new ArrayDeque<>();
+    private final Map<Kind, Deque<String>> streamDecks = new EnumMap<>(Kind.class);
+    private final Deque<Integer> stepDeck = new ArrayDeque<>();
     private final Map<String, Integer> parallelism = new HashMap<>();
 
     private FaultPlan(long seed, int total, Set<Kind> kinds, List<String> processes, List<String> streams) {
@@ -47,6 +66,11 @@ final class FaultPlan {
         this.kinds = kinds;
         this.processes = processes;
         this.streams = streams;
+        // At first each kind once, those that take long last: a few minutes have room for all others.
+        List<Kind> first = new ArrayList<>(EnumSet.copyOf(kinds));
+        Collections.shuffle(first, random);
+        first.sort(Comparator.comparing(kind -> kind == Kind.PAIRS || kind == Kind.RESTART));
+        kindDeck.addAll(first);
     }
 
     /**
@@ -70,7 +94,8 @@ final class FaultPlan {
     static int usualSeconds(Fault fault) {
         return switch (fault.kind()) {
             case KILL -> 0;
-            case PAUSE, PAIRS -> fault.pauseSeconds();
+            case PAUSE, PAIRS, CLOCK -> fault.pauseSeconds();
+            case REJECT -> fault.pauseSeconds() + 12;
             case RESCALE -> 8;
             case RESTART -> 40;
         };
@@ -109,6 +134,7 @@ final class FaultPlan {
 
     private Fault fault(int second, boolean early) {
         Kind kind = drawn(kindDeck, kinds());
+        int step = 0;
         List<String> killed = new ArrayList<>();
         List<String> paused = new ArrayList<>();
         String stream = "";
@@ -125,13 +151,21 @@ final class FaultPlan {
                 (random.nextBoolean() ? killed : paused).add(one);
                 (random.nextBoolean() ? killed : paused).add(other);
             }
-            case RESCALE -> stream = drawn(streamDeck, streams);
+            case RESCALE, REJECT ->
+                stream = drawn(streamDecks.computeIfAbsent(kind, unused -> new ArrayDeque<>()), streams);
+            case CLOCK -> step = drawn(stepDeck, CLOCK_STEPS);
             case RESTART -> {}
         }
-        int pause = paused.isEmpty() ? 0 : Math.max(2, scaled(between(10, 40)));
+        int pause = 0;
+        if (!paused.isEmpty()) {
+            pause = Math.max(2, scaled(between(10, 40)));
+        } else if (kind == Kind.REJECT || kind == Kind.CLOCK) {
+            pause = Math.max(2, scaled(between(5, 15)));
+        }
         int newParallelism =
-                stream.isEmpty() ? 0 : parallelism.getOrDefault(stream, CONFIGURED_PARALLELISM) == 1 ? 2 : 1;
-        return new Fault(second, kind, List.copyOf(killed), List.copyOf(paused), pause, stream, newParallelism, early);
+                kind != Kind.RESCALE ? 0 : parallelism.getOrDefault(stream, CONFIGURED_PARALLELISM) == 1 ? 2 : 1;
+        return new Fault(
+                second, kind, List.copyOf(killed), List.copyOf(paused), pause, stream, newParallelism, step, early);
     }
 
     private List<Kind> kinds() {

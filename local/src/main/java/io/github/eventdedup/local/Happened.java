@@ -17,7 +17,7 @@ record Happened(Fault fault, long begin, long end, String failure, OptionalLong 
         // Whoever rescales or restarts waits from the moment of the command; a kill is over at once, a pause at its
         // end. The rows that are still stored on the way down are no recovery: it is looked for after the end.
         long waited = switch (fault.kind()) {
-            case KILL, PAUSE, PAIRS -> 0;
+            case KILL, PAUSE, PAIRS, REJECT, CLOCK -> 0;
             case RESCALE, RESTART -> end - begin;
         };
         OptionalLong ofViews = Sample.recovery(views, begin, end);

@@ -82,6 +82,12 @@ record ProofReport(
                 entry.put("stream", fault.stream());
                 entry.put("parallelism", fault.parallelism());
             }
+            if (fault.kind() == Fault.Kind.REJECT) {
+                entry.put("stream", fault.stream());
+            }
+            if (fault.kind() == Fault.Kind.CLOCK) {
+                entry.put("stepSeconds", fault.stepSeconds());
+            }
             entry.put("tookSeconds", (happened.end() - happened.begin()) / 1000.0);
             if (happened.recoveryMillis().isPresent()) {
                 entry.put("recoverySeconds", happened.recoveryMillis().getAsLong() / 1000.0);

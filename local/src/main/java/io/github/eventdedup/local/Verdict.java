@@ -71,6 +71,10 @@ record Verdict(List<OfStream> streams, List<String> problems) {
                     stream.path("refused").asLong(),
                     name
                             + ": %d acknowledged or sent, and then refused by the database (refused): see its dead letters");
+            problem(
+                    problems,
+                    stream.path("deadLettersOpen").asLong(),
+                    name + ": %d dead letters that are open (deadLettersOpen)");
             problem(problems, of.duplicates(), name + ": %d duplicates, rows that are too many (extra)");
             problem(problems, of.escapes(), name + ": %d escapes");
             problem(problems, stream.path("different").asLong(), name + ": %d stored differently (different)");

@@ -46,7 +46,7 @@ class FaultInjectorTest {
     }
 
     private static Fault pause(int seconds) {
-        return new Fault(0, Kind.PAUSE, List.of(), List.of("postgres"), seconds, "", 0, false);
+        return new Fault(0, Kind.PAUSE, List.of(), List.of("postgres"), seconds, "", 0, 0, false);
     }
 
     /** T is stopped. The name before it is in brackets. */
@@ -81,7 +81,7 @@ class FaultInjectorTest {
 
     @Test
     void aKillIsOverWhenTheProcessIs() throws Exception {
-        injector.inject(new Fault(0, Kind.KILL, List.of("postgres"), List.of(), 0, "", 0, false));
+        injector.inject(new Fault(0, Kind.KILL, List.of("postgres"), List.of(), 0, "", 0, 0, false));
 
         assertThat(parent.isAlive()).isFalse();
     }

@@ -76,7 +76,9 @@ class FaultPlanTest {
         List<Fault> plan = plan(1, 36_000, ALL);
 
         assertThat(plan).allSatisfy(fault -> {
-            if (fault.paused().isEmpty()) {
+            if (fault.kind() == Kind.REJECT || fault.kind() == Kind.CLOCK) {
+                assertThat(fault.pauseSeconds()).isBetween(5, 15);
+            } else if (fault.paused().isEmpty()) {
                 assertThat(fault.pauseSeconds()).isZero();
             } else {
                 assertThat(fault.pauseSeconds()).isBetween(10, 40);
@@ -129,6 +131,30 @@ class FaultPlanTest {
                 .extracting(Fault::kind)
                 .containsOnly(Kind.KILL);
         assertThat(plan(1, 600, EnumSet.noneOf(Kind.class))).isEmpty();
+    }
+
+    @Test
+    void fiveMinutesRejectRowsAndStepTheClock() {
+        for (long seed = 0; seed < 100; seed++) {
+            assertThat(plan(seed, 300, ALL))
+                    .as("seed " + seed)
+                    .extracting(Fault::kind)
+                    .contains(Kind.REJECT, Kind.CLOCK);
+        }
+    }
+
+    @Test
+    void aRejectionHasATableAndAClockAStep() {
+        List<Fault> plan = plan(2, 3600, EnumSet.of(Kind.REJECT, Kind.CLOCK));
+
+        assertThat(plan).allSatisfy(fault -> {
+            assertThat(fault.pauseSeconds()).isBetween(5, 15);
+            assertThat(fault.stream().isEmpty()).isEqualTo(fault.kind() == Kind.CLOCK);
+            assertThat(fault.stepSeconds() == 0).isEqualTo(fault.kind() == Kind.REJECT);
+            assertThat(fault.parallelism()).isZero();
+        });
+        assertThat(plan).extracting(Fault::stepSeconds).contains(90, -90, 3600, -3600);
+        assertThat(plan).extracting(Fault::stream).containsAll(STREAMS);
     }
 
     private static List<String> targets(Fault fault) {

@@ -100,7 +100,7 @@ class ProofReportTest {
     }
 
     private static Fault kill(int second, String name) {
-        return new Fault(second, Kind.KILL, List.of(name), List.of(), 0, "", 0, false);
+        return new Fault(second, Kind.KILL, List.of(name), List.of(), 0, "", 0, 0, false);
     }
 
     @Test
@@ -108,7 +108,7 @@ class ProofReportTest {
         List<Happened> faults = List.of(
                 new Happened(kill(20, "kafka"), 20_000, 20_100, "", OptionalLong.of(4_200)),
                 new Happened(
-                        new Fault(40, Kind.PAUSE, List.of(), List.of("a<b>&\"c\""), 12, "", 0, true),
+                        new Fault(40, Kind.PAUSE, List.of(), List.of("a<b>&\"c\""), 12, "", 0, 0, true),
                         40_000,
                         52_000,
                         "",

@@ -68,7 +68,7 @@ class SampleTest {
         List<Sample> samples =
                 samples(new long[] {10, 20, 30, 40, 50, 60, 60, 60, 60, 60, 60, 70, 80, 90, 100, 110, 120});
         Happened restart = new Happened(
-                new Fault(1, Fault.Kind.RESTART, List.of(), List.of(), 0, "", 0, false),
+                new Fault(1, Fault.Kind.RESTART, List.of(), List.of(), 0, "", 0, 0, false),
                 1500,
                 9500,
                 "",
