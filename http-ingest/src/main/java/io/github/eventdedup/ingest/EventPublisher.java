@@ -15,8 +15,14 @@ import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.errors.AuthenticationException;
+import org.apache.kafka.common.errors.AuthorizationException;
+import org.apache.kafka.common.errors.NotEnoughReplicasAfterAppendException;
+import org.apache.kafka.common.errors.NotEnoughReplicasException;
 import org.apache.kafka.common.errors.RecordTooLargeException;
 import org.apache.kafka.common.errors.TimeoutException;
+import org.apache.kafka.common.errors.UnknownTopicIdException;
+import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.eclipse.jetty.http.HttpStatus;
 import org.slf4j.Logger;
@@ -38,6 +44,9 @@ final class EventPublisher implements AutoCloseable {
 
     private static final int BATCH_BYTES = 64 * 1024;
 
+    /** Without a failure for this long, and with a success, failing deliveries are over. */
+    private static final Duration CALM = Duration.ofSeconds(5);
+
     /**
      * The events of a batch are answered together, so they can wait a moment for each other: a third of the requests to
      * Kafka, and 11 µs less of CPU an event. Kafka's own default.
@@ -49,6 +58,7 @@ final class EventPublisher implements AutoCloseable {
     private final Semaphore inFlight;
     private final Duration deliveryTimeout;
     private final Set<String> preparedTopics = ConcurrentHashMap.newKeySet();
+    private final Map<String, Delivery> deliveries = new ConcurrentHashMap<>();
 
     /**
      * @param singles for events that come alone; taken over
@@ -123,20 +133,13 @@ final class EventPublisher implements AutoCloseable {
     /**
      * Learns where the topic's partitions are. Until it has once, events for the topic are refused.
      *
-     * @return whether Kafka has answered; after a second at the latest
+     * @throws KafkaException where Kafka does not say; after a second at the latest
      */
-    boolean prepare(String topic) {
-        if (preparedTopics.contains(topic)) {
-            return true;
-        }
-        try {
+    void prepare(String topic) {
+        if (!preparedTopics.contains(topic)) {
             singles.partitionsFor(topic);
             batches.partitionsFor(topic);
             preparedTopics.add(topic);
-            return true;
-        } catch (KafkaException e) {
-            LOG.debug("No metadata of topic {} yet", topic, e);
-            return false;
         }
     }
 
@@ -147,15 +150,32 @@ final class EventPublisher implements AutoCloseable {
      * @param outcome told once, on this thread or on Kafka's own, what became of the event
      */
     void publish(String topic, Fingerprint fingerprint, byte[] event, boolean inBatch, Outcome outcome) {
+        Problem problem = reserve(topic, event.length + RECORD_OVERHEAD_BYTES);
+        if (problem != null) {
+            outcome.failed(problem);
+            return;
+        }
+        publishReserved(topic, fingerprint, event, inBatch, outcome);
+    }
+
+    /**
+     * Makes room for events, so that all of them can be handed over ({@link #publishReserved}) or none.
+     *
+     * @param bytes of all of them, and {@link #RECORD_OVERHEAD_BYTES} for each
+     * @return why there is no room; null where there is
+     */
+    Problem reserve(String topic, int bytes) {
         if (!preparedTopics.contains(topic)) {
-            outcome.failed(Problem.unavailable("Kafka cannot be reached or has no topic '" + topic + "'; try again"));
-            return;
+            return Problem.unavailable("Kafka cannot be reached or has no topic '" + topic + "'; try again");
         }
+        return inFlight.tryAcquire(bytes)
+                ? null
+                : Problem.unavailable("too many events are waiting for Kafka; try again");
+    }
+
+    /** Hands an event to Kafka for which there is room; otherwise as {@link #publish}. */
+    void publishReserved(String topic, Fingerprint fingerprint, byte[] event, boolean inBatch, Outcome outcome) {
         int bytes = event.length + RECORD_OVERHEAD_BYTES;
-        if (!inFlight.tryAcquire(bytes)) {
-            outcome.failed(Problem.unavailable("too many events are waiting for Kafka; try again"));
-            return;
-        }
         Sending sending = new Sending(topic, bytes, outcome, Thread.currentThread());
         try {
             var unused = (inBatch ? batches : singles)
@@ -198,6 +218,7 @@ final class EventPublisher implements AutoCloseable {
             }
             inFlight.release(bytes);
             if (failure == null) {
+                delivery(topic).succeeded();
                 outcome.acknowledged(position.partition(), position.offset());
                 return;
             }
@@ -212,11 +233,90 @@ final class EventPublisher implements AutoCloseable {
     private Problem problem(String topic, Exception failure) {
         LOG.debug("Kafka did not take an event for {}", topic, failure);
         if (failure instanceof RecordTooLargeException) {
+            delivery(topic).tooLarge(failure);
             return new Problem(
                     HttpStatus.PAYLOAD_TOO_LARGE_413,
                     "the event is too large for the topic '" + topic + "', whose limit is max.message.bytes");
         }
-        return Problem.unavailable("Kafka did not acknowledge the event in time; try again");
+        delivery(topic).failed(failure);
+        return Problem.unavailable(reason(topic, failure) + "; try again");
+    }
+
+    private static String reason(String topic, Exception failure) {
+        if (failure instanceof AuthorizationException) {
+            return "Kafka does not let the service write to the topic '" + topic + "'; it needs the right WRITE";
+        }
+        if (failure instanceof AuthenticationException) {
+            return "Kafka rejects the service's login";
+        }
+        if (failure instanceof UnknownTopicOrPartitionException || failure instanceof UnknownTopicIdException) {
+            return "Kafka has no topic '" + topic + "'";
+        }
+        if (failure instanceof NotEnoughReplicasException || failure instanceof NotEnoughReplicasAfterAppendException) {
+            return "the topic '" + topic + "' has fewer in-sync replicas than min.insync.replicas";
+        }
+        if (failure instanceof TimeoutException) {
+            return "Kafka did not acknowledge the event in time";
+        }
+        return "Kafka did not take the event";
+    }
+
+    private Delivery delivery(String topic) {
+        Delivery delivery = deliveries.get(topic);
+        return delivery == null ? deliveries.computeIfAbsent(topic, Delivery::new) : delivery;
+    }
+
+    /** Whether a topic takes events, for the log: a line when it no longer does, and one when it does again. */
+    private static final class Delivery {
+
+        private final String topic;
+        private final AtomicBoolean saidTooLarge = new AtomicBoolean();
+        private volatile boolean failing;
+        private long lastFailure;
+        private long failures;
+
+        Delivery(String topic) {
+            this.topic = topic;
+        }
+
+        void succeeded() {
+            // Nearly always false, and then nothing is locked.
+            if (failing) {
+                over();
+            }
+        }
+
+        private synchronized void over() {
+            // While some partitions take events and others do not, it is not over.
+            if (failing && System.nanoTime() - lastFailure > CALM.toNanos()) {
+                failing = false;
+                LOG.info("Kafka takes events for {} again; {} were not acknowledged", topic, failures);
+            }
+        }
+
+        synchronized void failed(Exception failure) {
+            lastFailure = System.nanoTime();
+            failures = failing ? failures + 1 : 1;
+            if (!failing) {
+                failing = true;
+                LOG.warn(
+                        "Kafka does not take events for {}, which are answered with 503: {} ({}: {})",
+                        topic,
+                        reason(topic, failure),
+                        failure.getClass().getSimpleName(),
+                        failure.getMessage());
+            }
+        }
+
+        void tooLarge(Exception failure) {
+            if (saidTooLarge.compareAndSet(false, true)) {
+                LOG.warn(
+                        "An event is too large for the topic {} and is answered with 413; raise the topic's"
+                                + " max.message.bytes above DEDUP_MAX_EVENT_BYTES. Said once ({})",
+                        topic,
+                        failure.getMessage());
+            }
+        }
     }
 
     /** What the events are handed to, for its metrics. */

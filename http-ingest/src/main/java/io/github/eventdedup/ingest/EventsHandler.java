@@ -15,6 +15,7 @@ import org.eclipse.jetty.server.Handler;
 import org.eclipse.jetty.server.Request;
 import org.eclipse.jetty.server.Response;
 import org.eclipse.jetty.util.Callback;
+import org.eclipse.jetty.util.Fields;
 
 /**
  * Takes the requests that carry events, and hands all others on to Javalin. It works on the web server's own interface,
@@ -34,6 +35,8 @@ final class EventsHandler extends Handler.Wrapper {
 
     /** Longer bodies are read by threads of their own: to read one, and the events in it, takes longer than others may wait. */
     private static final int MOST_BYTES_AT_ONCE = 32 * 1024;
+
+    private static final String ON_ERROR = "on-error";
 
     private static final String JSON = "application/json";
     private static final String NDJSON = "application/x-ndjson";
@@ -137,13 +140,15 @@ final class EventsHandler extends Handler.Wrapper {
         }
         boolean lines = isNdjson(request, legacy);
         boolean gzip = isGzip(request);
+        boolean whole = isAnsweredAsAWhole(request);
         if (legacy && request.getLength() > limits.eventBytes()) {
             throw EventsRequest.eventTooLarge(limits);
         }
         if (request.getLength() > limits.bodyBytes()) {
             throw EventsRequest.bodyTooLarge(limits);
         }
-        new EventsRequest(stream, limits, arriving, answers, lines, gzip, !legacy, request, response, callback).read();
+        new EventsRequest(stream, limits, arriving, answers, lines, gzip, !legacy, whole, request, response, callback)
+                .read();
     }
 
     /** Whether the body is NDJSON. On the path of the first clients, who may not say what they send, it is JSON. */
@@ -162,6 +167,39 @@ final class EventsHandler extends Handler.Wrapper {
                         + (legacy
                                 ? "one JSON object in UTF-8 as " + JSON
                                 : "JSON in UTF-8 as " + JSON + ", or a JSON object a line as " + NDJSON));
+    }
+
+    /** Whether a batch is taken, and answered, as a whole: {@code ?on-error=fail}. */
+    private static boolean isAnsweredAsAWhole(Request request) {
+        // Nearly no request has a query.
+        if (request.getHttpURI().getQuery() == null) {
+            return false;
+        }
+        String found = null;
+        for (Fields.Field parameter : Request.extractQueryParameters(request)) {
+            // Taken for another parameter, a misspelt one would let a client lose events without a word.
+            if (parameter.getName().replaceAll("[-_ ]", "").equalsIgnoreCase("onerror")) {
+                if (!parameter.getName().equals(ON_ERROR) || found != null || parameter.hasMultipleValues()) {
+                    throw badOnError("is given twice, or written otherwise");
+                }
+                found = parameter.getValue();
+            }
+        }
+        if (found == null || found.equals("report")) {
+            return false;
+        }
+        if (!found.equals("fail")) {
+            throw badOnError("has a value that is not known");
+        }
+        return true;
+    }
+
+    private static Problem badOnError(String what) {
+        return new Problem(
+                HttpStatus.BAD_REQUEST_400,
+                "the parameter " + ON_ERROR + " " + what + "; send " + ON_ERROR
+                        + "=fail for one answer to the whole batch, or " + ON_ERROR
+                        + "=report, the default, for a result of each event");
     }
 
     /** The media type alone, or nothing where another charset is declared. */

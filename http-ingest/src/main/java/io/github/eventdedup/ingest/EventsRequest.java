@@ -36,7 +36,7 @@ final class EventsRequest implements EventSplitter.Sink {
     private static final Logger LOG = LoggerFactory.getLogger(EventsRequest.class);
 
     /** What the result of an event takes until the batch is answered: the object, and its line in the answer. */
-    private static final int RESULT_BYTES = 512;
+    static final int RESULT_BYTES = 512;
 
     private static final int ACCEPTED_ANSWER_BYTES = 256;
 
@@ -48,6 +48,7 @@ final class EventsRequest implements EventSplitter.Sink {
     private final Response response;
     private final Callback callback;
     private final boolean batchesTaken;
+    private final boolean whole;
 
     private final GzipBody gzip;
     private EventSplitter splitter;
@@ -55,6 +56,8 @@ final class EventsRequest implements EventSplitter.Sink {
     private long bodyBytes;
     private long compressedBytes;
     private int reserved;
+    /** What the events take that wait for the end of a batch which is taken as a whole, beside their results. */
+    private long waitingBytes;
 
     private final List<Result> results = new ArrayList<>(1);
     /** One for each event without an outcome, and one for the body as long as it arrives. */
@@ -68,6 +71,7 @@ final class EventsRequest implements EventSplitter.Sink {
      * @param lines whether the body is NDJSON; otherwise it is JSON
      * @param gzip whether the body is compressed
      * @param batchesTaken whether an array is a batch; otherwise it is an event that is wrong
+     * @param whole whether a batch is refused as a whole where one of its events is
      * @param callback completed when the request has been answered
      */
     EventsRequest(
@@ -78,6 +82,7 @@ final class EventsRequest implements EventSplitter.Sink {
             boolean lines,
             boolean gzip,
             boolean batchesTaken,
+            boolean whole,
             Request request,
             Response response,
             Callback callback) {
@@ -86,6 +91,7 @@ final class EventsRequest implements EventSplitter.Sink {
         this.arriving = arriving;
         this.answers = answers;
         this.batchesTaken = batchesTaken;
+        this.whole = whole;
         this.request = request;
         this.response = response;
         this.callback = Callback.from(callback, this::release);
@@ -159,8 +165,8 @@ final class EventsRequest implements EventSplitter.Sink {
         }
     }
 
-    private int held() {
-        return (splitter == null ? 0 : splitter.bufferBytes()) + resultBytes();
+    private long held() {
+        return (splitter == null ? 0 : splitter.bufferBytes()) + resultBytes() + waitingBytes;
     }
 
     private void frame(Framing framing) {
@@ -169,7 +175,11 @@ final class EventsRequest implements EventSplitter.Sink {
     }
 
     /** Counts what is held against what all requests together may hold. */
-    private void reserve(int held) {
+    private void reserve(long bytes) {
+        if (bytes > limits.inFlightBytes()) {
+            throw neverFits();
+        }
+        int held = (int) bytes;
         if (held > reserved && !arriving.tryAcquire(held - reserved)) {
             throw Problem.unavailable("too much is arriving at once; try again");
         }
@@ -179,8 +189,21 @@ final class EventsRequest implements EventSplitter.Sink {
         reserved = held;
     }
 
-    private int resultBytes() {
-        return batch ? results.size() * RESULT_BYTES : 0;
+    private long resultBytes() {
+        return batch ? (long) results.size() * RESULT_BYTES : 0;
+    }
+
+    private Problem neverFits() {
+        return new Problem(
+                HttpStatus.PAYLOAD_TOO_LARGE_413,
+                "the batch needs more memory than a request can have, " + IngestSettings.MAX_IN_FLIGHT_BYTES + " = "
+                        + limits.inFlightBytes() + " bytes; " + inParts() + ", or raise the setting");
+    }
+
+    private String inParts() {
+        return whole
+                ? "nothing of it was accepted. Send it in parts"
+                : "its first events may have been accepted. Send it again in parts";
     }
 
     private void release() {
@@ -214,6 +237,11 @@ final class EventsRequest implements EventSplitter.Sink {
         }
         result.fingerprint = fingerprint;
         result.bytes = json.length;
+        if (whole && batch) {
+            result.waiting = json;
+            waitingBytes += json.length;
+            return;
+        }
         result.sent = NanoTime.now();
         pending.incrementAndGet();
         stream.publisher().publish(stream.name(), fingerprint, json, batch, result);
@@ -237,8 +265,7 @@ final class EventsRequest implements EventSplitter.Sink {
         if (results.size() == limits.batchEvents()) {
             throw new Problem(
                     HttpStatus.PAYLOAD_TOO_LARGE_413,
-                    "the batch is too large; at most " + limits.batchEvents()
-                            + " events are taken, and those may have been accepted. Send it again in parts");
+                    "the batch is too large; at most " + limits.batchEvents() + " events are taken, and " + inParts());
         }
         Result result = new Result();
         results.add(result);
@@ -259,7 +286,53 @@ final class EventsRequest implements EventSplitter.Sink {
         if (results.isEmpty()) {
             throw new Problem(HttpStatus.BAD_REQUEST_400, "the batch is empty; send one event or more");
         }
+        if (whole && batch) {
+            publishWaiting();
+        }
         complete();
+    }
+
+    /** Hands all events of the batch over that have waited for its end, or none. */
+    private void publishWaiting() {
+        int rejected = 0;
+        int first = -1;
+        long bytes = 0;
+        for (int i = 0; i < results.size(); i++) {
+            Result result = results.get(i);
+            if (result.problem != null) {
+                first = rejected++ == 0 ? i : first;
+            }
+            bytes += result.bytes + EventPublisher.RECORD_OVERHEAD_BYTES;
+        }
+        Problem problem = null;
+        if (rejected > 0) {
+            problem = new Problem(
+                    HttpStatus.BAD_REQUEST_400,
+                    "nothing of the batch was accepted, as on-error=fail asks for: " + rejected + " of its "
+                            + results.size() + " events cannot be taken. Index " + first + ", counted from 0: "
+                            + results.get(first).problem.getMessage());
+        } else if (bytes > limits.inFlightBytes()) {
+            problem = neverFits();
+        } else {
+            problem = stream.publisher().reserve(stream.name(), (int) bytes);
+        }
+        if (problem != null) {
+            for (Result result : results) {
+                if (result.problem == null) {
+                    result.reject(problem.retryAfterSeconds() > 0 ? Rejection.UNAVAILABLE : Rejection.BATCH, problem);
+                }
+            }
+            throw problem;
+        }
+        for (Result result : results) {
+            byte[] json = result.waiting;
+            result.waiting = null;
+            result.sent = NanoTime.now();
+            pending.incrementAndGet();
+            stream.publisher().publishReserved(stream.name(), result.fingerprint, json, true, result);
+        }
+        waitingBytes = 0;
+        reserve(held());
     }
 
     private void complete() {
@@ -283,14 +356,22 @@ final class EventsRequest implements EventSplitter.Sink {
     private void answerBatch() {
         int accepted = 0;
         Problem toRetry = null;
+        Problem hopeless = null;
         for (Result result : results) {
             if (result.problem == null) {
                 accepted++;
             } else if (result.problem.retryAfterSeconds() > 0) {
                 toRetry = result.problem;
+            } else {
+                hopeless = result.problem;
             }
         }
-        if (accepted == 0 && toRetry != null) {
+        if (whole && hopeless != null) {
+            // Found out by Kafka alone: larger than its topic takes. To send that again never helps.
+            answers.problem(response, callback, hopeless);
+            return;
+        }
+        if ((whole || accepted == 0) && toRetry != null) {
             answers.problem(response, callback, toRetry);
             return;
         }
@@ -344,6 +425,7 @@ final class EventsRequest implements EventSplitter.Sink {
     private final class Result implements EventPublisher.Outcome {
 
         private Fingerprint fingerprint;
+        private byte[] waiting;
         private int bytes;
         private long sent;
         private int partition;

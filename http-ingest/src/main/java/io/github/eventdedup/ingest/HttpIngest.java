@@ -1,5 +1,6 @@
 package io.github.eventdedup.ingest;
 
+import io.github.eventdedup.event.Column;
 import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.event.InvalidStreamDefinitionException;
 import io.github.eventdedup.event.StreamDefinition;
@@ -11,9 +12,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 import org.eclipse.jetty.util.ssl.SslContextFactory;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -43,10 +46,14 @@ public final class HttpIngest implements AutoCloseable {
                     ? null
                     : ApiKeys.load(settings.apiKeysFile(), streams.keySet(), files);
             SslContextFactory.Server tls = settings.tls() == null ? null : TlsCertificate.load(settings.tls(), files);
-            Receipts receipts = Receipts.connect(streams, settings.postgres());
-            closers.push(receipts::close);
+            warnAboutLimits(settings.limits());
+            warnAboutDots(streams);
             publisher = EventPublisher.connect(settings);
             closers.push(publisher::close);
+            DeadLetters deadLetters = DeadLetters.read(streams, settings.kafkaBootstrapServers());
+            closers.push(deadLetters::close);
+            Receipts receipts = Receipts.connect(streams, settings.postgres(), deadLetters);
+            closers.push(receipts::close);
             IngestMetrics metrics = new IngestMetrics(publisher.producers());
             closers.push(metrics::close);
             KafkaWatch watch = new KafkaWatch(settings.kafkaBootstrapServers(), streams.keySet(), publisher);
@@ -79,6 +86,38 @@ public final class HttpIngest implements AutoCloseable {
             posted.put(name, new EventsRequest.Stream(name, reader, publisher, metrics.ofStream(name)));
         });
         return posted;
+    }
+
+    private static void warnAboutLimits(Limits limits) {
+        long bytes = (long) limits.batchEvents() * EventsRequest.RESULT_BYTES;
+        if (bytes > limits.inFlightBytes()) {
+            LOG.warn(
+                    "{} = {} is too small for batches of {} = {} events, which need at least {}: larger ones are answered"
+                            + " with 413",
+                    IngestSettings.MAX_IN_FLIGHT_BYTES,
+                    limits.inFlightBytes(),
+                    IngestSettings.MAX_BATCH_EVENTS,
+                    limits.batchEvents(),
+                    bytes);
+        }
+    }
+
+    private static void warnAboutDots(Map<String, StreamDefinition> streams) {
+        for (StreamDefinition stream : streams.values()) {
+            List<String> dotted = Stream.concat(
+                            stream.fingerprint().stream(),
+                            stream.table().columns().stream().map(Column::field))
+                    .filter(field -> field.indexOf('.') >= 0)
+                    .distinct()
+                    .toList();
+            if (!dotted.isEmpty()) {
+                LOG.warn(
+                        "The stream {} names the fields {}: each is taken for the literal name of a field of the event"
+                                + " itself; fields of nested objects cannot be used",
+                        stream.stream(),
+                        String.join(", ", dotted));
+            }
+        }
     }
 
     /** Runs the service until it is told to stop. */

@@ -43,6 +43,8 @@ final class IngestMetrics implements AutoCloseable {
         INVALID,
         /** It is larger than what is taken. */
         TOO_LARGE,
+        /** It is none of these, but came in a batch that was refused as a whole. */
+        BATCH,
         /** Kafka was away or full, so that sending it again can help. */
         UNAVAILABLE
     }

@@ -15,7 +15,10 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeoutException;
+import org.eclipse.jetty.http.HttpField;
+import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.http.HttpStatus;
+import org.eclipse.jetty.http.PreEncodedHttpField;
 import org.eclipse.jetty.io.ByteBufferPool;
 import org.eclipse.jetty.server.ConnectionFactory;
 import org.eclipse.jetty.server.HttpConfiguration;
@@ -39,8 +42,11 @@ final class IngestServer implements AutoCloseable {
 
     private static final String JSON = "application/json";
 
-    /** A connection on which nothing happens for this long is closed, a half-sent request with it. */
-    private static final Duration IDLE_TIMEOUT = Duration.ofSeconds(30);
+    /**
+     * While a request waits for Kafka nothing happens on its connection. It is not closed for that sooner than after this,
+     * however short connections may rest.
+     */
+    private static final Duration LEAST_TIMEOUT_OF_REQUESTS = Duration.ofSeconds(30);
 
     /** Those beyond are not accepted until others are closed: each takes memory. More than a busy service has. */
     private static final int MOST_CONNECTIONS = 16_000;
@@ -182,13 +188,26 @@ final class IngestServer implements AutoCloseable {
         });
     }
 
-    private static ServerConnector connector(
+    private ServerConnector connector(
             Server server, HttpConfiguration http, IngestSettings settings, SslContextFactory.Server tls) {
         if (tls != null) {
             // Without a check of the name that the client asked for: many come by address.
             http.addCustomizer(new SecureRequestCustomizer(false));
         }
         http.setRequestHeaderSize(REQUEST_HEADER_BYTES);
+        long keepAliveSeconds = settings.keepAliveTimeout().toSeconds();
+        // A second less than the truth, so that a client which counts on it never meets a closing connection.
+        HttpField keepAlive =
+                new PreEncodedHttpField(HttpHeader.KEEP_ALIVE, "timeout=" + Math.max(1, keepAliveSeconds - 1));
+        http.addCustomizer((request, headers) -> {
+            if (!answers.draining()) {
+                headers.add(keepAlive);
+            }
+            return request;
+        });
+        if (settings.keepAliveTimeout().compareTo(LEAST_TIMEOUT_OF_REQUESTS) < 0) {
+            http.setIdleTimeout(LEAST_TIMEOUT_OF_REQUESTS.toMillis());
+        }
         // Buffers are not pooled: where the web server once gave one back twice, two clients would share it, and one of
         // them could read what is the other's. On the heap, where new ones cost next to nothing.
         http.setUseInputDirectByteBuffers(false);
@@ -211,7 +230,7 @@ final class IngestServer implements AutoCloseable {
         server.addBean(connections);
         connector.setHost(settings.host());
         connector.setPort(settings.port());
-        connector.setIdleTimeout(IDLE_TIMEOUT.toMillis());
+        connector.setIdleTimeout(settings.keepAliveTimeout().toMillis());
         // Java's own 50 is too few for many that connect at once: whoever does not fit in tries again after a second.
         connector.setAcceptQueueSize(1024);
         // A connection that rests is closed this soon once the service drains; one with a request is waited for. Sooner
@@ -229,7 +248,7 @@ final class IngestServer implements AutoCloseable {
         context.header("Cache-Control", "no-store");
         context.future(() -> receipts.find(context.pathParam("stream"), context.pathParam("fingerprint"))
                 .whenCompleteAsync((receipt, failure) -> {}, this::onThreadOfOurs)
-                .thenAccept(receipt -> answer(context, HttpStatus.OK_200, receipt.json())));
+                .thenAccept(receipt -> answer(context, HttpStatus.OK_200, receipt)));
     }
 
     private void metrics(Context context) {

@@ -30,6 +30,7 @@ import java.util.stream.Stream;
  * @param limits how much is taken
  * @param deliveryTimeout how long Kafka may take to acknowledge an event, before it is refused with 503
  * @param drainTimeout how long a stopping service lets requests in flight finish
+ * @param keepAliveTimeout how long a connection may rest between two requests
  * @param postgres where receipts are read, or null where there are none
  */
 record IngestSettings(
@@ -44,6 +45,7 @@ record IngestSettings(
         Limits limits,
         Duration deliveryTimeout,
         Duration drainTimeout,
+        Duration keepAliveTimeout,
         Postgres postgres) {
 
     /**
@@ -86,11 +88,12 @@ record IngestSettings(
     private static final String STREAMS_DIR = "DEDUP_STREAMS_DIR";
     private static final String MAX_EVENT_BYTES = "DEDUP_MAX_EVENT_BYTES";
     private static final String MAX_BODY_BYTES = "DEDUP_MAX_BODY_BYTES";
-    private static final String MAX_BATCH_EVENTS = "DEDUP_MAX_BATCH_EVENTS";
+    static final String MAX_BATCH_EVENTS = "DEDUP_MAX_BATCH_EVENTS";
     private static final String MAX_NESTING = "DEDUP_MAX_NESTING";
-    private static final String MAX_IN_FLIGHT_BYTES = "DEDUP_MAX_IN_FLIGHT_BYTES";
+    static final String MAX_IN_FLIGHT_BYTES = "DEDUP_MAX_IN_FLIGHT_BYTES";
     private static final String DELIVERY_TIMEOUT = "DEDUP_DELIVERY_TIMEOUT";
     private static final String DRAIN_TIMEOUT = "DEDUP_DRAIN_TIMEOUT";
+    private static final String KEEP_ALIVE_TIMEOUT = "DEDUP_KEEP_ALIVE_TIMEOUT";
     private static final String POSTGRES_URL = "DEDUP_POSTGRES_URL";
     private static final String POSTGRES_USER = "DEDUP_POSTGRES_USER";
     private static final String POSTGRES_PASSWORD = "DEDUP_POSTGRES_PASSWORD";
@@ -114,6 +117,7 @@ record IngestSettings(
             MAX_IN_FLIGHT_BYTES,
             DELIVERY_TIMEOUT,
             DRAIN_TIMEOUT,
+            KEEP_ALIVE_TIMEOUT,
             POSTGRES_URL,
             POSTGRES_USER,
             POSTGRES_PASSWORD,
@@ -163,7 +167,17 @@ record IngestSettings(
                                 MAX_IN_FLIGHT_BYTES, 32 * 1024 * 1024, LEAST_IN_FLIGHT_BYTES, MOST_IN_FLIGHT_BYTES)),
                 reading.duration(DELIVERY_TIMEOUT, "5s", Duration.ofSeconds(1), Duration.ofMinutes(2)),
                 reading.duration(DRAIN_TIMEOUT, "30s", Duration.ofMillis(100), Duration.ofMinutes(10)),
+                // Longer than the 60 s after which common load balancers close a connection themselves.
+                reading.duration(KEEP_ALIVE_TIMEOUT, "75s", Duration.ofSeconds(1), Duration.ofHours(1)),
                 reading.postgres());
+        if (environment.containsKey(MAX_EVENT_BYTES)
+                && settings.limits().eventBytes() > settings.limits().bodyBytes()) {
+            reading.error(
+                    MAX_EVENT_BYTES,
+                    "is " + settings.limits().eventBytes() + ", more than the "
+                            + settings.limits().bodyBytes() + " of " + MAX_BODY_BYTES
+                            + ": such an event could never arrive; raise " + MAX_BODY_BYTES + ", or lower this");
+        }
         if (!reading.errors.isEmpty()) {
             throw new StartupException("invalid settings:\n  " + String.join("\n  ", reading.errors));
         }

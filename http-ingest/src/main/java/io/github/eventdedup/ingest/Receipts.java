@@ -6,6 +6,7 @@ import com.zaxxer.hikari.util.Credentials;
 import io.github.eventdedup.event.Fingerprint;
 import io.github.eventdedup.event.PostgresTable;
 import io.github.eventdedup.event.StreamDefinition;
+import io.github.eventdedup.ingest.DeadLetters.Letter;
 import io.github.eventdedup.ingest.IngestSettings.Postgres;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -56,6 +57,7 @@ final class Receipts implements AutoCloseable {
 
     private final Map<String, Lookup> lookups = new TreeMap<>();
     private final HikariDataSource pool;
+    private final DeadLetters deadLetters;
     private final ThreadPoolExecutor executor;
 
     /**
@@ -83,9 +85,10 @@ final class Receipts implements AutoCloseable {
         }
     }
 
-    private Receipts(Map<String, StreamDefinition> streams, HikariDataSource pool) {
+    private Receipts(Map<String, StreamDefinition> streams, HikariDataSource pool, DeadLetters deadLetters) {
         streams.forEach((name, stream) -> lookups.put(name, new Lookup(name, sqlOrNull(stream), new AtomicBoolean())));
         this.pool = pool;
+        this.deadLetters = deadLetters;
         executor = new ThreadPoolExecutor(
                 CONNECTIONS, CONNECTIONS, 1, TimeUnit.MINUTES, new ArrayBlockingQueue<>(WAITING), task -> {
                     Thread thread = new Thread(task, "receipts");
@@ -100,10 +103,12 @@ final class Receipts implements AutoCloseable {
      *
      * @param streams by name
      * @param postgres the database, or null where there is none and so no receipts
+     * @param deadLetters where events are looked for that are not stored
      * @throws StartupException where the database's URL cannot be used
      */
-    static Receipts connect(Map<String, StreamDefinition> streams, Postgres postgres) throws StartupException {
-        return new Receipts(streams, postgres == null ? null : pool(postgres));
+    static Receipts connect(Map<String, StreamDefinition> streams, Postgres postgres, DeadLetters deadLetters)
+            throws StartupException {
+        return new Receipts(streams, postgres == null ? null : pool(postgres), deadLetters);
     }
 
     private static HikariDataSource pool(Postgres postgres) throws StartupException {
@@ -160,15 +165,21 @@ final class Receipts implements AutoCloseable {
      *
      * @param stream the stream's name, as the client wrote it
      * @param fingerprint the event's, as the client wrote it
-     * @return the receipt, or failed with the {@link Problem} to answer: 404 where the event is not stored (yet), 503 where
-     *     the database does not say so in time. Completed on a thread that must not be held up
+     * @return the answer's JSON, or failed with the {@link Problem} to answer: 404 where the event is neither stored (yet)
+     *     nor a dead letter, 503 where the database or Kafka does not say so in time. Completed on a thread that must not be held up
      * @throws Problem at once: 404 where the stream is not there or has no receipts, 400 where the fingerprint is none, 503
      *     where too many wait already
      */
-    CompletableFuture<Receipt> find(String stream, String fingerprint) {
-        Lookup lookup = lookup(stream);
+    CompletableFuture<String> find(String stream, String fingerprint) {
+        Lookup lookup = lookups.get(stream);
+        if (lookup == null) {
+            throw Problem.noSuchStream(stream, lookups.keySet());
+        }
         Fingerprint wanted = parse(fingerprint);
-        CompletableFuture<Receipt> receipt = new CompletableFuture<>();
+        if (lookup.sql() == null || pool == null) {
+            return CompletableFuture.completedFuture(deadLetter(lookup, wanted));
+        }
+        CompletableFuture<String> receipt = new CompletableFuture<>();
         try {
             executor.execute(() -> {
                 // Who waited in the queue for too long has been answered.
@@ -187,22 +198,36 @@ final class Receipts implements AutoCloseable {
         });
     }
 
-    private Lookup lookup(String stream) {
-        Lookup lookup = lookups.get(stream);
-        if (lookup == null) {
-            throw Problem.noSuchStream(stream, lookups.keySet());
+    /** For an event of which no row was found, or for which none can be looked. */
+    private String deadLetter(Lookup lookup, Fingerprint fingerprint) {
+        boolean rowsCanBeFound = lookup.sql() != null && pool != null;
+        boolean upToDate = deadLetters.isUpToDate(lookup.stream());
+        Letter letter = deadLetters.find(lookup.stream(), fingerprint);
+        if (letter != null) {
+            return letter.json(fingerprint, rowsCanBeFound);
         }
+        if (!upToDate) {
+            throw Problem.unavailable((rowsCanBeFound ? "the event is not stored, and whether" : "whether")
+                    + " it is a dead letter is not known: " + lookup.stream()
+                    + ".dead-letters cannot be read at the moment, or has not been read to its end; try again");
+        }
+        String notADeadLetter = "is not among the newest " + DeadLetters.MOST_LETTERS + " dead letters";
         if (lookup.sql() == null) {
             throw new Problem(
                     HttpStatus.NOT_FOUND_404,
-                    "there are no receipts for the stream '" + stream + "': its table keeps no fingerprints");
+                    "there are no receipts for the stream '" + lookup.stream() + "': its table keeps no fingerprints;"
+                            + " the event " + notADeadLetter);
         }
         if (pool == null) {
             throw new Problem(
                     HttpStatus.NOT_FOUND_404,
-                    "there are no receipts here: the service was not told of a database, DEDUP_POSTGRES_URL is not set");
+                    "there are no receipts here: the service was not told of a database, DEDUP_POSTGRES_URL is not set;"
+                            + " the event " + notADeadLetter);
         }
-        return lookup;
+        throw new Problem(
+                HttpStatus.NOT_FOUND_404,
+                "the event is not stored, and " + notADeadLetter
+                        + ": it was not accepted here, or is still on its way (usually for a second or two); ask again");
     }
 
     private static Fingerprint parse(String fingerprint) {
@@ -219,20 +244,13 @@ final class Receipts implements AutoCloseable {
                         + " hexadecimal digits that the event was answered with");
     }
 
-    private void answer(Lookup lookup, Fingerprint fingerprint, CompletableFuture<Receipt> receipt) {
+    private void answer(Lookup lookup, Fingerprint fingerprint, CompletableFuture<String> receipt) {
         try {
             Receipt found = select(lookup, fingerprint);
             if (lookup.failing().compareAndSet(true, false)) {
                 LOG.info("Receipts for {} again", lookup.stream());
             }
-            if (found != null) {
-                receipt.complete(found);
-            } else {
-                receipt.completeExceptionally(new Problem(
-                        HttpStatus.NOT_FOUND_404,
-                        "the event is not stored: it was not accepted here, is still on its way (usually for a second or"
-                                + " two), or was a dead letter; ask again"));
-            }
+            receipt.complete(found != null ? found.json() : deadLetter(lookup, fingerprint));
         } catch (SQLException e) {
             // The pool's own message says only that it waited in vain.
             Throwable reason = e.getCause() == null ? e : e.getCause();

@@ -110,10 +110,12 @@ final class SlowConnections extends AbstractLifeCycle {
         Connection http =
                 connection instanceof SslConnection tls ? tls.getSslEndPoint().getConnection() : connection;
         long answers = http.getMessagesOut();
-        long bytesIn = connection.getBytesIn();
+        // After the handshake only what it carries counts: a connection may be made in advance of its first request.
+        long bytesIn = isHandshakeOver(connection) ? http.getBytesIn() : connection.getBytesIn();
         Exchange exchange = exchanges.get(endPoint);
         if (exchange == null) {
-            exchange = new Exchange(answers, 0, 0);
+            // What came before an answer belongs to its request, and a connection may rest after that.
+            exchange = new Exchange(answers, answers == 0 ? 0 : bytesIn, 0);
         } else if (exchange.answers != answers) {
             // The bytes of an answer are counted when it begins to be written, so this one's may be among them already.
             exchange = new Exchange(answers, bytesIn, exchange.bytesOut);
@@ -137,6 +139,11 @@ final class SlowConnections extends AbstractLifeCycle {
             return null;
         }
         return exchange;
+    }
+
+    private static boolean isHandshakeOver(Connection connection) {
+        return connection instanceof SslConnection tls
+                && !tls.getSSLEngine().getSession().getProtocol().equals("NONE");
     }
 
     private static boolean isSlow(long nanos, long bytes) {

@@ -28,6 +28,8 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Many events in one request, and that the counts of what became of them add up with the topic. */
 @Timeout(120)
@@ -43,6 +45,8 @@ class BatchesIT {
     private static final String TOO_LARGE = "dedup_events_rejected_total{reason=\"too_large\",stream=\"view-events\"}";
     private static final String UNAVAILABLE =
             "dedup_events_rejected_total{reason=\"unavailable\",stream=\"view-events\"}";
+
+    private static final String BATCH = "dedup_events_rejected_total{reason=\"batch\",stream=\"view-events\"}";
 
     @TempDir
     private static Path directory;
@@ -171,6 +175,48 @@ class BatchesIT {
     }
 
     @Test
+    void answersABatchAsAWholeWhereAskedTo() throws Exception {
+        double batch = metric(BATCH);
+        double accepted = metric(ACCEPTED);
+        String half = "[" + event("whole 1", 10) + ",{}," + event("whole 2", EventReader.MAX_EVENT_BYTES) + "]";
+        assertThat(problem(postWhole("on-error=fail", half), 400))
+                .isEqualTo("nothing of the batch was accepted, as on-error=fail asks for: 2 of its 3 events cannot be"
+                        + " taken. Index 1, counted from 0: the event lacks the fields userId, content_id, event_name,"
+                        + " event_datetime, sid");
+        assertThat(problem(postWhole("on-error=fail", "[" + event("whole 1", 10) + ","), 400))
+                .contains("the array does not end");
+        assertThat(metric(BATCH)).isEqualTo(batch + 2);
+        assertThat(metric(ACCEPTED)).isEqualTo(accepted);
+
+        List<String> events = List.of(event("whole 1", 10), event("whole 3", 3000));
+        Answer answer = postWhole("x=1&on-error=fail", "[" + String.join(",", events) + "]");
+        assertThat(answer.status()).isEqualTo(202);
+        assertResultsAreInTheTopic(answer, events);
+        assertThat(postWhole("on-error=report", half).status()).isEqualTo(207);
+        assertThat(postWhole("on-error=fail", event("whole, alone", 10)).status())
+                .isEqualTo(202);
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "on-error=",
+                "on-error",
+                "on-error=abort",
+                "on-error=FAIL",
+                "on_error=fail",
+                "onError=fail",
+                "on-error=fail&on-error=report"
+            })
+    void refusesAParameterThatMayBeMeantOtherwise(String query) throws Exception {
+        assertThat(problem(postWhole(query, event("misspelt", 10)), 400)).startsWith("the parameter on-error ");
+    }
+
+    private static Answer postWhole(String query, String json) throws IOException {
+        return RawClient.post(ingest.port(), PATH + "?" + query, json);
+    }
+
+    @Test
     void refusesABodyThatIsTooLarge() throws Exception {
         String head = "POST " + PATH + " HTTP/1.1\r\nContent-Type: application/x-ndjson\r\n";
         Answer declared = RawClient.request(
@@ -195,12 +241,16 @@ class BatchesIT {
 
             assertThat(problem(postLines(large("full 1") + "\n" + large("full 2")), 503))
                     .isEqualTo("too many events are waiting for Kafka; try again");
+            // One of the two would fit.
+            String whole = "[" + event("small", 10) + "," + large("full 4") + "]";
+            assertThat(problem(postWhole("on-error=fail", whole), 503))
+                    .isEqualTo("too many events are waiting for Kafka; try again");
 
             RawClient mixed = new RawClient(ingest.port());
             waiting.add(mixed);
             mixed.sendPost(
                     PATH, ("[" + event("fits", 10) + "," + large("full 3") + "]").getBytes(StandardCharsets.UTF_8));
-            await().until(() -> metric(UNAVAILABLE) == 3);
+            await().until(() -> metric(UNAVAILABLE) == 5);
             ingest.kafka.resume();
             Answer answer = mixed.read();
             assertThat(answer.status()).isEqualTo(207);

@@ -70,8 +70,13 @@ class ClientsIT {
                 noproxy = "*"
                 write-out = "\\n%{http_code}\\n"
                 """);
+        // Until the dead letters were read, it is not known what became of an event.
+        TestIngest.await()
+                .until(() -> RawClient.get(ingest.port(), "/v1/streams/view-events/events/" + VECTOR_FINGERPRINT)
+                                .status()
+                        == 404);
         List<String> examples = curlExamples(CLIENTS);
-        assertThat(examples).hasSize(6);
+        assertThat(examples).hasSize(7);
         List<String> ofReadme = curlExamples(README);
         assertThat(ofReadme).hasSize(1);
         // The sentence after it says so.

@@ -5,12 +5,19 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.eventdedup.event.Fingerprint;
 import java.time.Duration;
+import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import org.apache.kafka.clients.producer.MockProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.errors.CorruptRecordException;
+import org.apache.kafka.common.errors.NotEnoughReplicasException;
 import org.apache.kafka.common.errors.RecordTooLargeException;
+import org.apache.kafka.common.errors.SaslAuthenticationException;
 import org.apache.kafka.common.errors.TimeoutException;
+import org.apache.kafka.common.errors.TopicAuthorizationException;
+import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.assertj.core.api.AbstractThrowableAssert;
 import org.junit.jupiter.api.AfterEach;
@@ -91,10 +98,12 @@ class EventPublisherTest {
     @Test
     void isPreparedOnceBothProducersAre() {
         batches.partitionsForException = new TimeoutException();
-        assertThat(publisher.prepare(TOPIC)).isFalse();
+        assertThatThrownBy(() -> publisher.prepare(TOPIC)).isInstanceOf(TimeoutException.class);
         assertProblem(assertThatThrownBy(publish(EVENT)::join).cause(), 503);
         batches.partitionsForException = null;
-        assertThat(publisher.prepare(TOPIC)).isTrue();
+        publisher.prepare(TOPIC);
+        assertThat(publish(EVENT)).isNotDone();
+        producer.completeNext();
     }
 
     @Test
@@ -117,8 +126,59 @@ class EventPublisherTest {
     void aRecordThatTheTopicRefusesAsTooLargeIsTheClientsToMend() {
         publisher.prepare(TOPIC);
         CompletableFuture<Long> acknowledged = publish(EVENT);
-        producer.errorNext(new RecordTooLargeException());
-        assertProblem(assertThatThrownBy(acknowledged::join).cause(), 413);
+        try (LogLines log = new LogLines()) {
+            producer.errorNext(new RecordTooLargeException());
+            assertProblem(assertThatThrownBy(acknowledged::join).cause(), 413);
+            CompletableFuture<Long> second = publish(EVENT);
+            producer.errorNext(new RecordTooLargeException());
+            assertThat(second).isCompletedExceptionally();
+            assertThat(log.warnings()).singleElement().asString().contains("max.message.bytes");
+        }
+    }
+
+    @Test
+    void saysWhyKafkaTakesNoEvents() {
+        Map<RuntimeException, String> reasons = Map.of(
+                new TopicAuthorizationException(Set.of(TOPIC)), "it needs the right WRITE; try again",
+                new SaslAuthenticationException("bad"), "Kafka rejects the service's login; try again",
+                new UnknownTopicOrPartitionException(), "Kafka has no topic '" + TOPIC + "'; try again",
+                new NotEnoughReplicasException(), "fewer in-sync replicas than min.insync.replicas; try again",
+                new TimeoutException(), "Kafka did not acknowledge the event in time; try again",
+                new CorruptRecordException(), "Kafka did not take the event; try again");
+        reasons.forEach((failure, reason) -> {
+            publisher.prepare(TOPIC);
+            CompletableFuture<Long> event = publish(EVENT);
+            producer.errorNext(failure);
+            assertProblem(assertThatThrownBy(event::join).cause().hasMessageEndingWith(reason), 503);
+        });
+    }
+
+    @Test
+    void logsOnceThatDeliveriesFail() {
+        publisher.prepare(TOPIC);
+        try (LogLines log = new LogLines()) {
+            for (int i = 0; i < 3; i++) {
+                CompletableFuture<Long> rejected = publish(EVENT);
+                producer.errorNext(new TopicAuthorizationException(Set.of(TOPIC)));
+                assertThat(rejected).isCompletedExceptionally();
+                CompletableFuture<Long> accepted = publish(EVENT);
+                producer.completeNext();
+                assertThat(accepted).isCompleted();
+            }
+            assertThat(log.warnings())
+                    .singleElement()
+                    .asString()
+                    .contains("Kafka does not take events for " + TOPIC, "it needs the right WRITE");
+        }
+    }
+
+    @Test
+    void makesRoomForAllEventsOfABatchOrNone() {
+        publisher.prepare(TOPIC);
+        assertProblem(assertThat(publisher.reserve(TOPIC, 2 * COST + 1)), 503);
+        assertThat(publisher.freeBytes()).isEqualTo(2 * COST);
+        assertThat(publisher.reserve(TOPIC, 2 * COST)).isNull();
+        assertThat(publisher.freeBytes()).isZero();
     }
 
     /** Completed with the record's offset. */

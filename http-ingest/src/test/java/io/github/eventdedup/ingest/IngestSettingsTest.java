@@ -29,6 +29,7 @@ class IngestSettingsTest {
                         new Limits(262_144, 8 * 1024 * 1024, 10_000, 32, 32 * 1024 * 1024),
                         Duration.ofSeconds(5),
                         Duration.ofSeconds(30),
+                        Duration.ofSeconds(75),
                         null));
     }
 
@@ -51,6 +52,7 @@ class IngestSettingsTest {
                 Map.entry("DEDUP_MAX_IN_FLIGHT_BYTES", "1000000"),
                 Map.entry("DEDUP_DELIVERY_TIMEOUT", "1500ms"),
                 Map.entry("DEDUP_DRAIN_TIMEOUT", "1m"),
+                Map.entry("DEDUP_KEEP_ALIVE_TIMEOUT", "2m"),
                 Map.entry("DEDUP_POSTGRES_URL", "jdbc:postgresql://db/x"),
                 Map.entry("DEDUP_POSTGRES_USER", "reader"),
                 Map.entry("DEDUP_POSTGRES_PASSWORD_FILE", "/run/secret"));
@@ -67,6 +69,7 @@ class IngestSettingsTest {
                         new Limits(1001, 1002, 1003, 104, 1_000_000),
                         Duration.ofMillis(1500),
                         Duration.ofMinutes(1),
+                        Duration.ofMinutes(2),
                         new Postgres("jdbc:postgresql://db/x", "reader", new Secret(null, Path.of("/run/secret")))));
     }
 
@@ -137,6 +140,15 @@ class IngestSettingsTest {
         assertThatThrownBy(() -> IngestSettings.from(
                         Map.of("DEDUP_POSTGRES_URL", url + "&password=x", "DEDUP_POSTGRES_PASSWORD", "hunter2")))
                 .hasMessageContaining("holds a password");
+    }
+
+    @Test
+    void refusesLimitsThatContradictEachOther() {
+        assertThatThrownBy(() ->
+                        IngestSettings.from(Map.of("DEDUP_MAX_EVENT_BYTES", "2000", "DEDUP_MAX_BODY_BYTES", "1000")))
+                .hasMessageContaining("DEDUP_MAX_EVENT_BYTES is 2000, more than the 1000 of DEDUP_MAX_BODY_BYTES");
+        assertThatThrownBy(() -> IngestSettings.from(Map.of("DEDUP_KEEP_ALIVE_TIMEOUT", "0s")))
+                .hasMessageContaining("DEDUP_KEEP_ALIVE_TIMEOUT is '0s'; write a time");
     }
 
     @Test

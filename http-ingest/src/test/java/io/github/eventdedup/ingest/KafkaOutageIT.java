@@ -9,7 +9,9 @@ import static io.github.eventdedup.ingest.TestEvents.fingerprints;
 import static io.github.eventdedup.ingest.TestEvents.problem;
 import static io.github.eventdedup.ingest.TestIngest.await;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.EOFException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -17,6 +19,8 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
@@ -145,7 +149,11 @@ class KafkaOutageIT {
     void boundsWhatWaitsForKafkaAndRefusesTheRestAtOnce() throws Exception {
         kafka.start();
         kafka.createTopic(STREAM, Map.of());
-        startIngest(Map.of("DEDUP_MAX_IN_FLIGHT_BYTES", Integer.toString(LEAST_IN_FLIGHT_BYTES)));
+        startIngest(Map.of(
+                "DEDUP_MAX_IN_FLIGHT_BYTES",
+                Integer.toString(LEAST_IN_FLIGHT_BYTES),
+                "DEDUP_KEEP_ALIVE_TIMEOUT",
+                "2s"));
         TestIngest.awaitReady(ingest.port());
 
         kafka.pause();
@@ -161,6 +169,12 @@ class KafkaOutageIT {
                             AT_ONCE,
                             () -> problem(RawClient.post(ingest.port(), PATH, event("too much", 100_000)), 503)))
                     .isEqualTo("too many events are waiting for Kafka; try again");
+            // A connection may rest for that long, and one that waits for Kafka does not rest.
+            try (RawClient resting = new RawClient(ingest.port())) {
+                resting.send("GET /health/live HTTP/1.1\r\n", new byte[0]);
+                assertThat(resting.read().headers()).containsEntry("keep-alive", "timeout=1");
+                assertThatThrownBy(resting::read).isInstanceOf(EOFException.class);
+            }
 
             kafka.resume();
             for (RawClient client : waiting) {
@@ -173,6 +187,44 @@ class KafkaOutageIT {
         }
         assertThat(ingest.freeBytes()).isEqualTo(LEAST_IN_FLIGHT_BYTES);
         fingerprint(RawClient.post(ingest.port(), PATH, event("too much", 100_000)));
+
+        String batch = IntStream.range(0, 1100)
+                .mapToObj(i -> event("never fits " + i, 10))
+                .collect(Collectors.joining(",", "[", "]"));
+        for (String query : List.of("", "?on-error=fail")) {
+            assertThat(problem(RawClient.post(ingest.port(), "/v1/streams/" + STREAM + "/events" + query, batch), 413))
+                    .contains("DEDUP_MAX_IN_FLIGHT_BYTES = 524288")
+                    .contains("in parts");
+        }
+    }
+
+    /** One broker cannot be two in-sync replicas, as when one of two has died. */
+    @Test
+    void isNotReadyWhileNoEventCanBeAcknowledged() throws Exception {
+        kafka.start();
+        kafka.createTopic(STREAM, Map.of("min.insync.replicas", "2"));
+        startIngest(Map.of("DEDUP_DELIVERY_TIMEOUT", "1s"));
+        try (LogLines log = new LogLines()) {
+            await().untilAsserted(() -> assertThat(problem(RawClient.get(ingest.port(), "/health/ready"), 503))
+                    .startsWith("partition 0 of the topic view-events has 1 in-sync of 1 replicas, and"
+                            + " min.insync.replicas is 2"));
+            for (int i = 0; i < 3; i++) {
+                problem(RawClient.post(ingest.port(), PATH, event("in vain " + i, 10)), 503);
+            }
+            assertThat(log.warnings())
+                    .filteredOn(line -> line.startsWith("Kafka does not take events for view-events"))
+                    .hasSize(1);
+
+            kafka.setTopic(STREAM, "min.insync.replicas", "1");
+            TestIngest.awaitReady(ingest.port());
+            await().until(() -> {
+                fingerprint(RawClient.post(ingest.port(), PATH, VECTOR));
+                return log.all().stream()
+                                .filter(line -> line.startsWith("Kafka takes events for view-events again"))
+                                .count()
+                        == 1;
+            });
+        }
     }
 
     @ParameterizedTest
@@ -206,7 +258,8 @@ class KafkaOutageIT {
             fingerprint(RawClient.post(ingest.port(), PATH, VECTOR));
             assertThat(log.of(event -> event.getThrown() != null)).isEmpty();
             // The watch says it where Kafka was away for long enough to be asked.
-            assertThat(log.warnings()).noneMatch(line -> !line.startsWith("Not ready"));
+            assertThat(log.warnings())
+                    .allMatch(line -> line.startsWith("Not ready") || line.startsWith("Dead letters"));
         }
     }
 

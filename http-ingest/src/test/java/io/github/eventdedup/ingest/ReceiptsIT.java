@@ -11,9 +11,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.eventdedup.ingest.RawClient.Answer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
+import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
@@ -92,6 +94,8 @@ class ReceiptsIT {
     /** The first question waits for the first connection, on a busy machine longer than a client may. */
     private static void awaitDatabase() {
         await().until(() -> get(EVENTS + VECTOR_FINGERPRINT).status() == 200);
+        // Until the dead letters were read, it is not known whether the event is one.
+        await().until(() -> get(EVENTS + ABSENT).status() == 404);
     }
 
     private static IngestSettings settings(Map<String, String> more) throws StartupException {
@@ -136,9 +140,8 @@ class ReceiptsIT {
         String path = EVENTS + "0a".repeat(32);
         Answer before = get(path);
         assertThat(problem(before, 404))
-                .isEqualTo(
-                        "the event is not stored: it was not accepted here, is still on its way (usually for a second"
-                                + " or two), or was a dead letter; ask again");
+                .isEqualTo("the event is not stored, and is not among the newest 20000 dead letters: it was not"
+                        + " accepted here, or is still on its way (usually for a second or two); ask again");
         assertThat(before.headers()).containsEntry("cache-control", "no-store");
         assertThat(RawClient.head(ingest.port(), path)).isEqualTo(404);
 
@@ -172,17 +175,78 @@ class ReceiptsIT {
     @Test
     void hasNoReceiptsWhereNoFingerprintsAreKept() throws Exception {
         assertThat(problem(get("/v1/streams/user-logins/events/" + ABSENT), 404))
-                .isEqualTo("there are no receipts for the stream 'user-logins': its table keeps no fingerprints");
+                .isEqualTo("there are no receipts for the stream 'user-logins': its table keeps no fingerprints; the"
+                        + " event is not among the newest 20000 dead letters");
     }
 
     @Test
     void hasNoReceiptsWithoutADatabase() throws Exception {
         try (HttpIngest without = HttpIngest.start(settings(Map.of()))) {
             TestIngest.awaitReady(without.port());
-            assertThat(problem(RawClient.get(without.port(), EVENTS + VECTOR_FINGERPRINT), 404))
-                    .contains("DEDUP_POSTGRES_URL");
+            await().untilAsserted(() -> assertThat(
+                            problem(RawClient.get(without.port(), EVENTS + VECTOR_FINGERPRINT), 404))
+                    .contains("DEDUP_POSTGRES_URL"));
             fingerprint(RawClient.post(without.port(), PATH, VECTOR));
         }
+    }
+
+    @Test
+    void findsDeadLettersUntilTheyAreStored() throws Exception {
+        String fingerprint = "0d".repeat(32);
+        kafka.createTopic(STREAM + ".dead-letters", Map.of());
+        kafka.send(
+                STREAM + ".dead-letters",
+                new byte[0],
+                headers(2, 17, "rejected-by-postgres", "the \"first\"", fingerprint));
+        kafka.send(
+                STREAM + ".dead-letters",
+                new byte[0],
+                headers(2, 17, "rejected-by-postgres", "the \"last\"", fingerprint));
+        await().untilAsserted(() -> assertThat(get(EVENTS + fingerprint).body())
+                .startsWith(
+                        "{\"status\":\"dead-letter\",\"fingerprint\":\"" + fingerprint
+                                + "\",\"reasonCode\":\"rejected-by-postgres\",\"reason\":\"the \\\"last\\\"\",\"rejectedAt\":\"")
+                .endsWith("\"topic\":\"view-events\",\"partition\":2,\"offset\":17}"));
+
+        postgres.store("view_events", fingerprint, Instant.now(), 2, 17);
+        assertThat(get(EVENTS + fingerprint).body()).startsWith("{\"status\":\"stored\"");
+    }
+
+    /** What the table's types refuse is accepted here, and the job notes no fingerprint with a letter it cannot read. */
+    @Test
+    void findsTheDeadLettersOfAStreamThatEndsInClickHouse() throws Exception {
+        String event = "{\"id\":\"x\"}";
+        String fingerprint = fingerprint(RawClient.post(ingest.port(), "/v1/streams/user-logins/events", event));
+        assertThat(get("/v1/streams/user-logins/events/" + fingerprint).status())
+                .isEqualTo(404);
+        kafka.createTopic("user-logins.dead-letters", Map.of());
+        kafka.send(
+                "user-logins.dead-letters",
+                event.getBytes(StandardCharsets.UTF_8),
+                headers(0, 0, "wrong-type", "has \"x\" in the field 'id'", null));
+        await().untilAsserted(() -> assertThat(
+                        get("/v1/streams/user-logins/events/" + fingerprint).body())
+                .contains(
+                        "\"status\":\"dead-letter\"",
+                        "\"reasonCode\":\"wrong-type\"",
+                        "\"note\":\"a replay since then"));
+    }
+
+    private static Map<String, String> headers(
+            int partition, long offset, String code, String reason, String fingerprint) {
+        Map<String, String> headers = new HashMap<>(Map.of(
+                "partition",
+                Integer.toString(partition),
+                "offset",
+                Long.toString(offset),
+                "reason-code",
+                code,
+                "reason",
+                reason));
+        if (fingerprint != null) {
+            headers.put("fingerprint", fingerprint);
+        }
+        return headers;
     }
 
     @Test

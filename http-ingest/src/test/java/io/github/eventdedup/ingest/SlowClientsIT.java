@@ -11,6 +11,7 @@ import static io.github.eventdedup.ingest.TestIngest.await;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.eventdedup.ingest.RawClient.Answer;
 import io.github.eventdedup.servers.FreePort;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -113,13 +114,16 @@ class SlowClientsIT {
 
     @Test
     void whoTricklesIsCutOffAndWhoWaitsForKafkaIsNot() throws Exception {
-        try (RawClient waiting = new RawClient(port);
+        try (RawClient resting = new RawClient(port);
+                RawClient waiting = new RawClient(port);
                 RawClient head = new RawClient(port);
                 RawClient lines = new RawClient(port);
                 RawClient body = new RawClient(port);
                 RawClient chunks = new RawClient(port);
                 RawClient second = new RawClient(port)) {
             assertThat(fingerprint(second.post(PATH, VECTOR.getBytes(StandardCharsets.UTF_8))))
+                    .isEqualTo(VECTOR_FINGERPRINT);
+            assertThat(fingerprint(resting.post(PATH, VECTOR.getBytes(StandardCharsets.UTF_8))))
                     .isEqualTo(VECTOR_FINGERPRINT);
             kafka.pause();
             waiting.sendPost(PATH, VECTOR.getBytes(StandardCharsets.UTF_8));
@@ -141,6 +145,10 @@ class SlowClientsIT {
             }
             kafka.resume();
             assertThat(fingerprint(waiting.read())).isEqualTo(VECTOR_FINGERPRINT);
+            // A connection that rests after its request is not a slow one.
+            Answer answer = resting.post(PATH, VECTOR.getBytes(StandardCharsets.UTF_8));
+            assertThat(fingerprint(answer)).isEqualTo(VECTOR_FINGERPRINT);
+            assertThat(answer.headers()).containsEntry("keep-alive", "timeout=74");
         } finally {
             kafka.resume();
         }
