@@ -80,6 +80,9 @@ final class KafkaWatch implements AutoCloseable {
             // An exception that got out would end the watch, and with it every recovery.
             found = Optional.of("cannot ask Kafka: " + e);
         }
+        if (executor.isShutdown()) {
+            return; // What a client says that is being closed tells nothing about Kafka.
+        }
         if (!found.equals(obstacle)) {
             obstacle = found;
             found.ifPresentOrElse(
