@@ -60,7 +60,6 @@ class ClickHouseSinkIT {
 
     private static KafkaServer kafka;
     private static ClickHouseServer clickHouse;
-    private static int clickHousePort;
     private static CutOff way;
     private static Neighbours neighbours;
     private static Client client;
@@ -83,7 +82,6 @@ class ClickHouseSinkIT {
     static void startServers() throws Exception {
         kafka = new KafkaServer(directory.resolve("kafka"), FreePort.find());
         int port = FreePort.find();
-        clickHousePort = port;
         clickHouse = Fixtures.clickHouse(directory, port);
         kafka.start();
         clickHouse.start();
@@ -372,34 +370,6 @@ class ClickHouseSinkIT {
         } finally {
             client.queryAll("DROP VIEW logins_a_user SYNC");
         }
-    }
-
-    /** A proxy in front of ClickHouse takes smaller bodies than a batch. */
-    @Test
-    void whatIsTooLargeForAProxyIsInsertedInPieces() throws Exception {
-        try (LimitingProxy proxy = new LimitingProxy(clickHousePort, 64 << 10)) {
-            stopJob();
-            topics = new StreamTopics(kafka.bootstrapServers(), stream);
-            submitThrough(proxy.port());
-            for (int id = 1; id <= 200; id++) {
-                send(id, "x".repeat(2_000) + id, EPOCH + id);
-            }
-            send(201, "x".repeat(100_000), EPOCH);
-            expected.remove(201L);
-
-            awaitRows(new Counts(201, 201, 0, 0, 1, 0));
-            assertThat(topics.deadLetters().values())
-                    .singleElement()
-                    .satisfies(letter -> assertThat(header(letter, "reason")).contains("413"));
-            assertThat(metrics.restarts()).isZero();
-            stopJob();
-        }
-    }
-
-    private void submitThrough(int port) throws Exception {
-        Neighbours through = new Neighbours(kafka.bootstrapServers(), null, Fixtures.login(port));
-        job = Fixtures.submit(flink, stream, through, new Configuration());
-        metrics = new JobMetrics(flink, job, stream.stream());
     }
 
     /** The table anew, and the job with it. */
