@@ -192,8 +192,10 @@ final class PostgresPreflight {
                 "SELECT string_agg(DISTINCT sequence.oid::regclass::text, ', ') FROM pg_attrdef"
                         + " JOIN pg_depend ON classid = 'pg_attrdef'::regclass AND objid = pg_attrdef.oid"
                         + " AND refclassid = 'pg_class'::regclass"
-                        + " JOIN pg_class sequence ON sequence.oid = refobjid AND sequence.relkind = 'S'"
-                        + " WHERE adrelid = ?::regclass AND NOT has_sequence_privilege(sequence.oid, 'USAGE')",
+                        + " JOIN pg_class sequence ON sequence.oid = refobjid"
+                        // Postgres evaluates conditions in any order, and the function fails for anything but a sequence.
+                        + " WHERE adrelid = ?::regclass AND CASE sequence.relkind WHEN 'S'"
+                        + " THEN NOT has_sequence_privilege(sequence.oid, 'USAGE') ELSE false END",
                 quoted);
         if (sequences != null) {
             findings.add("user '" + login.user() + "' may not use the sequence " + sequences
