@@ -193,7 +193,7 @@ final class PostgresPreflight {
                         + " JOIN pg_depend ON classid = 'pg_attrdef'::regclass AND objid = pg_attrdef.oid"
                         + " AND refclassid = 'pg_class'::regclass"
                         + " JOIN pg_class sequence ON sequence.oid = refobjid"
-                        // Postgres evaluates conditions in any order, and the function fails for anything but a sequence.
+                        // Conditions are evaluated in any order, and the function fails for a table.
                         + " WHERE adrelid = ?::regclass AND CASE sequence.relkind WHEN 'S'"
                         + " THEN NOT has_sequence_privilege(sequence.oid, 'USAGE') ELSE false END",
                 quoted);
