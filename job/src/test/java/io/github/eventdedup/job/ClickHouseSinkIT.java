@@ -13,22 +13,27 @@ import io.github.eventdedup.servers.ClickHouseServer;
 import io.github.eventdedup.servers.FreePort;
 import io.github.eventdedup.servers.KafkaServer;
 import java.io.IOException;
+import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Comparator;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Random;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import org.apache.flink.api.common.JobID;
 import org.apache.flink.api.common.JobStatus;
 import org.apache.flink.configuration.Configuration;
+import org.apache.flink.core.execution.SavepointFormatType;
 import org.apache.flink.runtime.minicluster.MiniCluster;
 import org.apache.flink.util.IOUtils;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -36,6 +41,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInfo;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /**
  * The whole job between a real Kafka and a real ClickHouse, whose table is the user's plain MergeTree. Every scenario ends with
@@ -310,6 +317,306 @@ class ClickHouseSinkIT {
         client.queryAll("ALTER TABLE user_logins DROP CONSTRAINT known");
         flink.terminateTaskManager(terminated++).get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
         flink.startTaskManager();
+
+        await().atMost(PATIENCE)
+                .untilAsserted(
+                        () -> assertThat(count() + topics.deadLetters().size()).isEqualTo(expected.size()));
+        for (ConsumerRecord<byte[], byte[]> letter : topics.deadLetters().values()) {
+            expected.remove(JSON.readTree(letter.value()).path("id").asLong());
+        }
+        assertThat(rows()).isEqualTo(List.copyOf(expected.values()));
+        assertThat(metrics.count("refused")).isEqualTo(2000 - expected.size());
+    }
+
+    /** More partitions than one insert may have, and more parts than the table could remember of single inserts. */
+    @Test
+    void rowsOfThousandsOfPartitionsAreStoredOnceWhateverDies() throws Exception {
+        recreate("PARTITION BY toDate(event_time)", 10_000);
+        for (int id = 1; id <= 3000; id++) {
+            send(id, "u", (long) (id % 1500) * 86_400 + id);
+        }
+        topics.awaitSent();
+        for (int wanted : List.of(1, 1000)) {
+            await().atMost(PATIENCE).ignoreExceptions().until(() -> count() >= wanted);
+            flink.terminateTaskManager(terminated++).get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+            flink.startTaskManager();
+        }
+
+        awaitRows(new Counts(3000, 3000, 0, 0, 0, 0));
+    }
+
+    @Test
+    void aMaterializedViewGetsEachRowOnceWhateverDies() throws Exception {
+        client.queryAll("DROP VIEW IF EXISTS logins_a_user SYNC");
+        client.queryAll("CREATE OR REPLACE TABLE logins_of_users (username String, n UInt64) ENGINE = SummingMergeTree"
+                + " ORDER BY username SETTINGS non_replicated_deduplication_window = 1000");
+        client.queryAll("CREATE MATERIALIZED VIEW logins_a_user TO logins_of_users AS SELECT username, count() AS n"
+                + " FROM user_logins GROUP BY username");
+        try {
+            for (int round = 0; round < 3; round++) {
+                for (int i = 0; i < 40; i++) {
+                    sendLogins(1 + 400 * round + 10 * i, 10);
+                    topics.awaitSent();
+                }
+                int stored = 400 * round + 1;
+                await().atMost(PATIENCE).ignoreExceptions().until(() -> count() >= stored);
+                flink.terminateTaskManager(terminated++).get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+                flink.startTaskManager();
+            }
+
+            awaitRows(new Counts(1200, 1200, 0, 0, 0, 0));
+            assertThat(client.queryAll("SELECT sum(n) AS n FROM logins_of_users")
+                            .get(0)
+                            .getLong("n"))
+                    .isEqualTo(1200);
+        } finally {
+            client.queryAll("DROP VIEW logins_a_user SYNC");
+        }
+    }
+
+    /** A proxy in front of ClickHouse takes smaller bodies than a batch. */
+    @Test
+    void whatIsTooLargeForAProxyIsInsertedInPieces() throws Exception {
+        try (LimitingProxy proxy = new LimitingProxy(clickHousePort, 64 << 10)) {
+            stopJob();
+            submitThrough(proxy.port());
+            for (int id = 1; id <= 200; id++) {
+                send(id, "x".repeat(2_000) + id, EPOCH + id);
+            }
+            send(201, "x".repeat(100_000), EPOCH);
+            expected.remove(201L);
+
+            awaitRows(new Counts(201, 201, 0, 0, 1, 0));
+            assertThat(topics.deadLetters().values())
+                    .singleElement()
+                    .satisfies(letter -> assertThat(header(letter, "reason")).contains("413"));
+            assertThat(metrics.restarts()).isZero();
+            stopJob();
+        }
+    }
+
+    private void submitThrough(int port) throws Exception {
+        Neighbours through = new Neighbours(kafka.bootstrapServers(), null, Fixtures.login(port));
+        job = Fixtures.submit(flink, stream, through, new Configuration());
+        metrics = new JobMetrics(flink, job, stream.stream());
+    }
+
+    /** The table anew, and the job with it. */
+    private void recreate(String partitioning, int window) throws Exception {
+        stopJob();
+        client.queryAll("DROP TABLE user_logins SYNC");
+        client.queryAll("CREATE TABLE user_logins (id UInt32, username String, event_type String, event_time DateTime)"
+                + " ENGINE = MergeTree " + partitioning + " ORDER BY event_time SETTINGS"
+                + " non_replicated_deduplication_window = " + window);
+        topics = new StreamTopics(kafka.bootstrapServers(), stream);
+        Preflight.check(stream, neighbours);
+        submit(new Configuration());
+    }
+
+    private String newestCheckpoint() throws Exception {
+        Path checkpoints = directory.resolve("checkpoints").resolve(job.toString());
+        try (var found = Files.list(checkpoints)) {
+            return found.filter(path -> Files.exists(path.resolve("_metadata")))
+                    .max(Comparator.comparingInt(path ->
+                            Integer.parseInt(path.getFileName().toString().replace("chk-", ""))))
+                    .orElseThrow()
+                    .toUri()
+                    .toString();
+        }
+    }
+
+    @Test
+    void aTaskManagerThatDiesAgainAndAgainChangesNothing() throws Exception {
+        long seed = System.nanoTime();
+        System.out.println("seed " + seed);
+        Random random = new Random(seed);
+        for (int round = 0; round < 6; round++) {
+            sendLogins(1, 2000);
+            sendLogins(3000 + 1000 * round, 500);
+            long stored = random.nextInt(2500);
+            await().atMost(PATIENCE).until(() -> count() >= Math.min(stored, expected.size()));
+            flink.terminateTaskManager(terminated++).get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+            flink.startTaskManager();
+        }
+
+        awaitRows(new Counts(15_000, 5000, 10_000, 0, 0, 0));
+        assertThat(metrics.restarts()).as("it died more than once").isGreaterThan(1);
+    }
+
+    @Test
+    void clickHouseKilledAndBackUnderLoadLosesNothing() throws Exception {
+        for (int round = 0; round < 3; round++) {
+            sendLogins(1 + 1000 * round, 1000);
+            if (round == 1) {
+                await().atMost(PATIENCE).until(() -> count() > 0);
+                clickHouse.kill();
+            }
+        }
+        topics.awaitSent();
+        assertThatTheJobRunsFor(Duration.ofSeconds(5));
+        clickHouse.start();
+
+        awaitRows(new Counts(3000, 3000, 0, 0, 0, 0));
+        assertThat(metrics.restarts())
+                .as("the committer waits, the job does not restart")
+                .isZero();
+    }
+
+    @Test
+    void clickHouseCutOffForHalfAMinuteLosesNothing() throws Exception {
+        sendLogins(1, 1000);
+        await().atMost(PATIENCE).until(() -> count() > 0);
+        way.refuse();
+        sendLogins(2001, 1000);
+        assertThatTheJobRunsFor(Duration.ofSeconds(15));
+        way.freeze();
+        sendLogins(4001, 1000);
+        assertThatTheJobRunsFor(Duration.ofSeconds(15));
+        way.restore();
+
+        awaitRows(new Counts(3000, 3000, 0, 0, 0, 0));
+        assertThat(metrics.restarts()).isZero();
+    }
+
+    private void assertThatTheJobRunsFor(Duration time) {
+        await().during(time)
+                .atMost(time.plusSeconds(10))
+                .until(() -> flink.getJobStatus(job).get() == JobStatus.RUNNING);
+    }
+
+    /** The checkpoint holds rows that are not inserted yet; which subtask inserts them does not matter. */
+    @Test
+    void savepointRestoreAndRescaleChangeNothing() throws Exception {
+        for (int parallelism : List.of(1, 2, 1)) {
+            sendLogins(1, 1000);
+            sendLogins(2000 + 1000 * parallelism, 300);
+            await().atMost(PATIENCE)
+                    .until(() -> metrics.allRun() && metrics.count("received") > 0 && metrics.count("unique") > 0);
+            String savepoint = flink.stopWithSavepoint(
+                            job, directory.toUri().toString(), false, SavepointFormatType.CANONICAL)
+                    .get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+            await().atMost(PATIENCE).until(() -> flink.getJobStatus(job).get() == JobStatus.FINISHED);
+            submit(Configuration.fromMap(Map.of(
+                    "execution.state-recovery.path", savepoint, "parallelism.default", Integer.toString(parallelism))));
+        }
+
+        awaitRows(new Counts(3900, 1600, 2300, 0, 0, 0));
+    }
+
+    /** The batches of a savepoint that an earlier version has taken are inserted by this one. */
+    @ParameterizedTest
+    @MethodSource("keptStates")
+    void keptStateIsRestored(Path state) throws Exception {
+        beginKept(Integer.parseInt(state.getFileName().toString()));
+        restoreKept(state);
+    }
+
+    private static List<Path> keptStates() throws IOException {
+        try (var states = Files.list(Fixtures.file("job/src/test/resources/state-clickhouse"))) {
+            return states.map(Path::toAbsolutePath).sorted().toList();
+        }
+    }
+
+    /** Leaves a savepoint to keep, with the next number, in target/state-clickhouse. */
+    @Test
+    void stateOfTodayIsRestored() throws Exception {
+        beginKept(keptStates().size() + 1);
+        // No checkpoint before the savepoint: all rows are in its batches.
+        submit(Configuration.fromMap(
+                Map.of("execution.checkpointing.interval", "1h", "execution.checkpointing.min-pause", "1h")));
+        await().atMost(PATIENCE).until(() -> metrics.allRun() && metrics.count("unique") == KEPT);
+        assertThat(count()).isZero();
+        Path taken = Path.of(URI.create(
+                flink.stopWithSavepoint(job, directory.toUri().toString(), false, SavepointFormatType.CANONICAL)
+                        .get(PATIENCE.toSeconds(), TimeUnit.SECONDS)));
+        await().atMost(PATIENCE).until(() -> flink.getJobStatus(job).get() == JobStatus.FINISHED);
+        assertThat(rows()).isEqualTo(List.copyOf(expected.values()));
+
+        Path state = Fixtures.file("job/target/state-clickhouse").toAbsolutePath();
+        if (Files.exists(state)) {
+            Fixtures.delete(state);
+        }
+        Files.move(taken, state);
+        try (var files = Files.list(state)) {
+            assertThat(files)
+                    .as("Flink keeps what is small in the metadata itself")
+                    .hasSize(1);
+        }
+        createTable();
+        restoreKept(state);
+    }
+
+    /** A stream whose name, which is part of its state, and whose topic nobody else has. */
+    private void beginKept(int number) throws Exception {
+        stopJob();
+        StreamDefinition logins = Fixtures.userLogins();
+        Duration always = Duration.ofDays(100 * 365);
+        stream = new StreamDefinition(
+                "kept-logins-" + number, logins.fingerprint(), always, always, null, logins.table());
+        Fixtures.createTopics(neighbours, stream);
+        topics = new StreamTopics(kafka.bootstrapServers(), stream);
+        sendLogins(1, KEPT);
+        topics.awaitSent();
+    }
+
+    /** Into an empty table. */
+    private void restoreKept(Path state) throws Exception {
+        submit(Configuration.fromMap(
+                Map.of("execution.state-recovery.path", state.toUri().toString())));
+        awaitRows(new Counts(KEPT, KEPT, 0, 0, 0, 0));
+
+        sendLogins(1, KEPT);
+        sendLogins(1001, 10);
+        awaitRows(new Counts(2 * KEPT + 10, KEPT + 10, KEPT, 0, 0, 0));
+    }
+
+    @Test
+    void everyTypeThatCanBeWrittenIsReadByClickHouseAsItWasSent() throws Exception {
+        Map<String, String> types = new LinkedHashMap<>();
+        types.put("Int8", "-128");
+        types.put("Int16", "-32768");
+        types.put("Int32", "-2147483648");
+        types.put("Int64", "-9223372036854775808");
+        types.put("UInt8", "255");
+        types.put("UInt16", "65535");
+        types.put("UInt32", "4294967295");
+        types.put("UInt64", "9223372036854775807");
+        types.put("Float32", "1.5");
+        types.put("Float64", "-2.25");
+        types.put("Bool", "true");
+        types.put("String", "\"ю\"");
+        types.put("DateTime", "\"2025-11-12 13:53:51\"");
+        types.put("DateTime64(3)", "\"2025-11-12 13:53:51.123\"");
+        types.put("DateTime64(9, 'UTC')", "\"1969-12-31 23:59:59.123456000\"");
+        types.put("LowCardinality(String)", "\"a\"");
+        types.put("Nullable(Int64)", "null");
+        types.put("LowCardinality(Nullable(String))", "null");
+        StringBuilder table = new StringBuilder("CREATE TABLE types (");
+        StringBuilder event = new StringBuilder("{\"id\":1");
+        StringBuilder columns = new StringBuilder();
+        int i = 0;
+        for (Map.Entry<String, String> type : types.entrySet()) {
+            table.append(i == 0 ? "" : ", ").append("c%d %s".formatted(i, type.getKey()));
+            event.append(",\"c%d\":%s".formatted(i, type.getValue()));
+            columns.append(i == 0 ? "" : ", ").append("c%d: c%d".formatted(i, i));
+            i++;
+        }
+        client.queryAll("DROP TABLE IF EXISTS types SYNC");
+        client.queryAll(table + ") ENGINE = MergeTree ORDER BY () SETTINGS non_replicated_deduplication_window = 1000");
+        StreamDefinition typed =
+                StreamDefinition.read(Files.writeString(directory.resolve("types.yaml"), """
+                stream: types
+                fingerprint: [id]
+                window: 7d
+                sink: { clickhouse: { table: dedup.types, columns: { %s } } }
+                """.formatted(columns)));
+        Fixtures.createTopics(neighbours, typed);
+        Preflight.check(typed, neighbours);
+        stopJob();
+        job = Fixtures.submit(flink, typed, neighbours);
+        topics = new StreamTopics(kafka.bootstrapServers(), typed);
+        topics.send(event.append('}').toString());
+        topics.awaitSent();
 
         await().atMost(PATIENCE)
                 .untilAsserted(() -> assertThat(client.queryAll("SELECT count() AS n FROM types")
