@@ -116,8 +116,12 @@ final class KafkaWatch implements AutoCloseable {
         return others.isEmpty() ? Optional.empty() : Optional.of(String.join(". ", others));
     }
 
-    /** Why acks=all cannot succeed for all of a topic's partitions. */
-    private static Optional<String> obstacleOf(TopicDescription topic, int leastInSync) {
+    /**
+     * Why acks=all cannot succeed for all of a topic's partitions.
+     *
+     * @param leastInSync the topic's min.insync.replicas. Kafka asks for no more than a partition has replicas
+     */
+    static Optional<String> obstacleOf(TopicDescription topic, int leastInSync) {
         Set<AclOperation> allowed = topic.authorizedOperations();
         if (allowed != null && !allowed.isEmpty() && !allowed.contains(AclOperation.WRITE)) {
             return Optional.of(
@@ -128,7 +132,8 @@ final class KafkaWatch implements AutoCloseable {
                 return Optional.of("partition " + partition.partition() + " of the topic " + topic.name()
                         + " has no leader; start the brokers that hold it");
             }
-            if (partition.isr().size() < leastInSync) {
+            if (partition.isr().size()
+                    < Math.min(leastInSync, partition.replicas().size())) {
                 return Optional.of("partition " + partition.partition() + " of the topic " + topic.name() + " has "
                         + partition.isr().size() + " in-sync of "
                         + partition.replicas().size()

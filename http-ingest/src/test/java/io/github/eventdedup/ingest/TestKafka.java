@@ -1,27 +1,30 @@
 package io.github.eventdedup.ingest;
 
+import io.github.eventdedup.servers.ChildProcess;
 import io.github.eventdedup.servers.FreePort;
 import io.github.eventdedup.servers.KafkaServer;
 import io.github.eventdedup.servers.PausedProcesses;
 import java.io.IOException;
+import java.io.OutputStream;
+import java.io.PrintStream;
+import java.io.Reader;
+import java.io.Writer;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
+import java.util.Properties;
 import java.util.stream.IntStream;
-import org.apache.kafka.clients.admin.Admin;
-import org.apache.kafka.clients.admin.AlterConfigOp;
-import org.apache.kafka.clients.admin.ConfigEntry;
+import kafka.tools.StorageTool;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.TopicPartition;
-import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
@@ -30,11 +33,15 @@ final class TestKafka implements AutoCloseable {
 
     private static final int PARTITIONS = 3;
 
+    private final Path directory;
     private final KafkaServer server;
+    private final ChildProcess second;
     private final PausedProcesses paused = new PausedProcesses();
 
     TestKafka(Path directory) {
+        this.directory = directory;
         server = new KafkaServer(directory, FreePort.find());
+        second = new ChildProcess("second-broker", directory.resolve("second.log"), ChildProcess::killAtExit);
     }
 
     String bootstrapServers() {
@@ -59,7 +66,62 @@ final class TestKafka implements AutoCloseable {
     }
 
     void createTopic(String name, Map<String, String> settings) throws Exception {
-        server.createTopics(new NewTopic(name, Optional.of(PARTITIONS), Optional.empty()).configs(settings));
+        createTopic(name, 1, settings);
+    }
+
+    /** Returns its replicas. */
+    int createTopic(String name, int replicas, Map<String, String> settings) throws Exception {
+        server.createTopics(new NewTopic(name, PARTITIONS, (short) replicas).configs(settings));
+        return replicas;
+    }
+
+    /** A broker of the same cluster, whose controller stays the first one. Starts again what was killed. */
+    void startSecondBroker() throws Exception {
+        int port = FreePort.find();
+        Path data = Files.createDirectories(directory.resolve("second"));
+        Properties settings = properties(directory.resolve("server.properties"));
+        settings.putAll(Map.of(
+                "process.roles",
+                "broker",
+                "node.id",
+                "2",
+                "listeners",
+                "PLAINTEXT://127.0.0.1:" + port,
+                "advertised.listeners",
+                "PLAINTEXT://127.0.0.1:" + port,
+                "log.dirs",
+                data.toString()));
+        Path file = directory.resolve("second.properties");
+        try (Writer writer = Files.newBufferedWriter(file)) {
+            settings.store(writer, null);
+        }
+        String cluster =
+                properties(directory.resolve("data").resolve("meta.properties")).getProperty("cluster.id");
+        StorageTool.execute(
+                new String[] {"format", "--ignore-formatted", "-t", cluster, "-c", file.toString()},
+                new PrintStream(OutputStream.nullOutputStream(), false, StandardCharsets.UTF_8));
+        ProcessBuilder builder = new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-XX:+UseSerialGC",
+                "-Xmx256m",
+                "-Djava.io.tmpdir=" + directory,
+                "-Dlog4j2.configurationFile=classpath:kafka-server-log4j2.properties",
+                "kafka.Kafka",
+                file.toString());
+        builder.environment().put("CLASSPATH", System.getProperty("java.class.path"));
+        second.start(builder);
+    }
+
+    void killSecondBroker() {
+        second.kill();
+    }
+
+    private static Properties properties(Path file) throws IOException {
+        Properties properties = new Properties();
+        try (Reader reader = Files.newBufferedReader(file)) {
+            properties.load(reader);
+        }
+        return properties;
     }
 
     void send(String topic, byte[] value, Map<String, String> headers) throws Exception {
@@ -70,15 +132,6 @@ final class TestKafka implements AutoCloseable {
             ProducerRecord<byte[], byte[]> record = new ProducerRecord<>(topic, 0, null, value);
             headers.forEach((name, text) -> record.headers().add(name, text.getBytes(StandardCharsets.UTF_8)));
             producer.send(record).get();
-        }
-    }
-
-    /** Changes a setting of a topic. */
-    void setTopic(String name, String setting, String value) throws Exception {
-        ConfigResource topic = new ConfigResource(ConfigResource.Type.TOPIC, name);
-        AlterConfigOp set = new AlterConfigOp(new ConfigEntry(setting, value), AlterConfigOp.OpType.SET);
-        try (Admin admin = Admin.create(Map.of("bootstrap.servers", bootstrapServers()))) {
-            admin.incrementalAlterConfigs(Map.of(topic, List.of(set))).all().get();
         }
     }
 
@@ -103,6 +156,7 @@ final class TestKafka implements AutoCloseable {
     /** Ends the broker also where it is paused. */
     @Override
     public void close() {
+        second.kill();
         server.kill();
     }
 }
