@@ -22,6 +22,7 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.PartitionInfo;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.InterruptException;
+import org.apache.kafka.common.errors.TimeoutException;
 import org.apache.kafka.common.errors.WakeupException;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
@@ -190,6 +191,9 @@ final class DeadLetters implements AutoCloseable {
                 }
             } catch (WakeupException | InterruptException | InterruptedException e) {
                 break; // closing
+            } catch (TimeoutException e) {
+                // That Kafka does not answer is what KafkaWatch says.
+                LOG.debug("Kafka does not say which dead letters there are", e);
             } catch (RuntimeException e) {
                 if (!failing) {
                     failing = true;

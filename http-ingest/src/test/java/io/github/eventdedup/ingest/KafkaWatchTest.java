@@ -11,50 +11,48 @@ import org.apache.kafka.common.TopicPartitionInfo;
 import org.apache.kafka.common.acl.AclOperation;
 import org.junit.jupiter.api.Test;
 
-/** When acks=all cannot succeed; one broker, as the other tests have, is always enough for itself. */
 class KafkaWatchTest {
 
+    private static final Set<AclOperation> ALL = Set.of(AclOperation.DESCRIBE, AclOperation.WRITE);
+
     @Test
-    void enoughReplicasAreInSync() {
-        assertThat(KafkaWatch.obstacleOf(topic(true, 3, 2), 2)).isEmpty();
-        assertThat(KafkaWatch.obstacleOf(topic(true, 3, 1), 1)).isEmpty();
+    void nothingIsInTheWayWhileEnoughReplicasAreInSync() {
+        assertThat(KafkaWatch.obstacleOf(topic(nodes(1).get(0), 3, 2, ALL), 2)).isEmpty();
+        assertThat(KafkaWatch.obstacleOf(topic(nodes(1).get(0), 3, 2, null), 2)).isEmpty();
+    }
+
+    /** As Kafka 4 has it: with one replica, min.insync.replicas=2 refuses nothing. */
+    @Test
+    void noMoreReplicasAreAskedForThanThereAre() {
+        assertThat(KafkaWatch.obstacleOf(topic(nodes(1).get(0), 1, 1, ALL), 2)).isEmpty();
     }
 
     @Test
-    void theBrokerAsksForNoMoreReplicasThanThereAre() {
-        assertThat(KafkaWatch.obstacleOf(topic(true, 1, 1), 2)).isEmpty();
-    }
-
-    @Test
-    void tooFewReplicasAreInSync() {
-        assertThat(KafkaWatch.obstacleOf(topic(true, 3, 1), 2))
+    void namesThePartitionThatCannotAcknowledge() {
+        assertThat(KafkaWatch.obstacleOf(topic(nodes(1).get(0), 3, 1, ALL), 2))
                 .get()
                 .asString()
-                .startsWith("partition 7 of the topic views has 1 in-sync of 3 replicas, and min.insync.replicas is 2");
+                .startsWith("partition 0 of the topic t has 1 in-sync of 3 replicas, and min.insync.replicas is 2");
+        assertThat(KafkaWatch.obstacleOf(topic(null, 3, 2, ALL), 2))
+                .contains("partition 0 of the topic t has no leader; start the brokers that hold it");
+        assertThat(KafkaWatch.obstacleOf(topic(Node.noNode(), 3, 2, ALL), 2))
+                .contains("partition 0 of the topic t has no leader; start the brokers that hold it");
     }
 
     @Test
-    void aPartitionHasNoLeader() {
-        assertThat(KafkaWatch.obstacleOf(topic(false, 3, 2), 1))
-                .get()
-                .asString()
-                .startsWith("partition 7 of the topic views has no leader");
+    void saysThatTheServiceMayNotWrite() {
+        assertThat(KafkaWatch.obstacleOf(topic(nodes(1).get(0), 1, 1, Set.of(AclOperation.DESCRIBE)), 1))
+                .contains("Kafka does not let the service write to the topic t; grant it WRITE");
     }
 
-    @Test
-    void theServiceMayNotWrite() {
-        TopicDescription topic = new TopicDescription("views", false, List.of(), Set.of(AclOperation.DESCRIBE));
-        assertThat(KafkaWatch.obstacleOf(topic, 1)).get().asString().endsWith("the topic views; grant it WRITE");
+    private static TopicDescription topic(Node leader, int replicas, int inSync, Set<AclOperation> allowed) {
+        TopicPartitionInfo partition = new TopicPartitionInfo(0, leader, nodes(replicas), nodes(inSync));
+        return new TopicDescription("t", false, List.of(partition), allowed);
     }
 
-    private static TopicDescription topic(boolean leader, int replicas, int inSync) {
-        List<Node> nodes = IntStream.range(0, replicas)
-                .mapToObj(id -> new Node(id, "127.0.0.1", 9092 + id))
+    private static List<Node> nodes(int count) {
+        return IntStream.range(0, count)
+                .mapToObj(id -> new Node(id, "localhost", 1 + id))
                 .toList();
-        return new TopicDescription(
-                "views",
-                false,
-                List.of(new TopicPartitionInfo(
-                        7, leader ? nodes.get(0) : Node.noNode(), nodes, nodes.subList(0, inSync))));
     }
 }

@@ -1,5 +1,6 @@
 package io.github.eventdedup.job;
 
+import com.clickhouse.client.api.Client;
 import io.github.eventdedup.event.ClickHouseTable;
 import io.github.eventdedup.event.StreamDefinition;
 import java.util.HashMap;
@@ -33,8 +34,8 @@ record Attachment(String kafkaClusterId, String topicId, Map<Integer, Long> ends
     static Attachment of(StreamDefinition stream, Neighbours neighbours) throws InvalidSettingsException {
         String tableId = null;
         if (stream.table() instanceof ClickHouseTable table) {
-            try {
-                tableId = ClickHouseTableId.of(neighbours.clickHouse(), table.name());
+            try (Client client = neighbours.clickHouse().connect()) {
+                tableId = ClickHouseTableId.of(client, neighbours.clickHouse(), table.name());
             } catch (RuntimeException e) {
                 throw new InvalidSettingsException(
                         List.of(neighbours.clickHouse().cannotBeUsed(e)));

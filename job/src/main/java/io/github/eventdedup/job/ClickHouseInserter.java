@@ -54,10 +54,22 @@ final class ClickHouseInserter implements AutoCloseable {
     private final EventReader reader;
     private final ClickHousePartitions partitions;
     private final DatabaseWait wait;
+    private final String tableId;
     private Client client;
 
-    /** @param schema that of the table as it is now; batches of before it was altered may have another */
-    ClickHouseInserter(ClickHouseLogin login, StreamDefinition stream, ClickHouseSchema schema, MetricGroup metrics) {
+    /**
+     * An inserter into the stream's table.
+     *
+     * @param schema that of the table as it is now; batches of before it was altered may have another
+     * @param tableId of the table that the job's state belongs to ({@link ClickHouseTableId}); null where it is unknown
+     */
+    ClickHouseInserter(
+            ClickHouseLogin login,
+            StreamDefinition stream,
+            ClickHouseSchema schema,
+            String tableId,
+            MetricGroup metrics) {
+        this.tableId = tableId;
         this.login = login;
         this.table = stream.table().name();
         this.format = schema.format();
@@ -134,6 +146,12 @@ final class ClickHouseInserter implements AutoCloseable {
     void insert(String token, List<byte[]> rows) throws NotStoredException, InterruptedException {
         while (!rows.isEmpty()) {
             try {
+                if (isReplaced()) {
+                    wait.pause("cannot take rows, the table " + table
+                            + " was exchanged or created again: give the table" + " with the id " + tableId
+                            + " its name back (docs/operations.md, Replace a ClickHouse table)");
+                    continue;
+                }
                 tryInsert(token, rows);
                 break;
             } catch (RuntimeException e) {
@@ -153,6 +171,18 @@ final class ClickHouseInserter implements AutoCloseable {
     /** Waits a while because no row at all is stored. */
     void pause(String reason) throws InterruptedException {
         wait.pause(reason);
+    }
+
+    /** Asked before each insert: a table can be exchanged under a running job, and does not know then what it got before. */
+    private boolean isReplaced() {
+        if (tableId == null) {
+            return false;
+        }
+        if (client == null) {
+            client = login.connect();
+        }
+        String live = ClickHouseTableId.of(client, login, table);
+        return live != null && !live.equals(tableId);
     }
 
     private void tryInsert(String token, List<byte[]> rows) throws InterruptedException {

@@ -33,19 +33,26 @@ final class ClickHouseSink
     private final StreamDefinition stream;
     private final ClickHouseLogin login;
     private final ClickHouseSchema schema;
+    private final String tableId;
     private final Sink<DeadLetter> deadLetters;
 
     /**
      * A sink into the stream's table.
      *
      * @param schema of the table; the events' columns are encoded with its format
+     * @param tableId of the table that the job's state belongs to; null where it is unknown
      * @param deadLetters takes the events that the database refuses
      */
     ClickHouseSink(
-            StreamDefinition stream, ClickHouseLogin login, ClickHouseSchema schema, Sink<DeadLetter> deadLetters) {
+            StreamDefinition stream,
+            ClickHouseLogin login,
+            ClickHouseSchema schema,
+            String tableId,
+            Sink<DeadLetter> deadLetters) {
         this.stream = stream;
         this.login = login;
         this.schema = schema;
+        this.tableId = tableId;
         this.deadLetters = deadLetters;
     }
 
@@ -57,7 +64,7 @@ final class ClickHouseSink
     @Override
     public Committer<ClickHouseBatch> createCommitter(CommitterInitContext context) {
         ClickHouseCommitter.requireRoom(schema, context.getTaskInfo().getNumberOfParallelSubtasks());
-        return new ClickHouseCommitter(new ClickHouseInserter(login, stream, schema, context.metricGroup()));
+        return new ClickHouseCommitter(new ClickHouseInserter(login, stream, schema, tableId, context.metricGroup()));
     }
 
     @Override
@@ -68,7 +75,9 @@ final class ClickHouseSink
     @Override
     public void addPostCommitTopology(DataStream<CommittableMessage<ClickHouseBatch>> inserted) {
         inserted.transform(
-                        "refusals", TypeInformation.of(DeadLetter.class), new ClickHouseSplitter(stream, login, schema))
+                        "refusals",
+                        TypeInformation.of(DeadLetter.class),
+                        new ClickHouseSplitter(stream, login, schema, tableId))
                 .uid("refusals")
                 .name("refusals")
                 .sinkTo(deadLetters)

@@ -50,6 +50,7 @@ final class ClickHouseSplitter extends AbstractStreamOperator<DeadLetter>
     private final StreamDefinition stream;
     private final ClickHouseLogin login;
     private final ClickHouseSchema schema;
+    private final String tableId;
 
     private transient ClickHouseInserter inserter;
     private transient ListState<byte[]> state;
@@ -58,10 +59,11 @@ final class ClickHouseSplitter extends AbstractStreamOperator<DeadLetter>
     private transient long stored;
     private transient long maxParts;
 
-    ClickHouseSplitter(StreamDefinition stream, ClickHouseLogin login, ClickHouseSchema schema) {
+    ClickHouseSplitter(StreamDefinition stream, ClickHouseLogin login, ClickHouseSchema schema, String tableId) {
         this.stream = stream;
         this.login = login;
         this.schema = schema;
+        this.tableId = tableId;
     }
 
     /** Rows to be inserted under one token; or, where the batch has reasons, rows that were rejected. */
@@ -81,7 +83,7 @@ final class ClickHouseSplitter extends AbstractStreamOperator<DeadLetter>
     @Override
     public void initializeState(StateInitializationContext context) throws Exception {
         super.initializeState(context);
-        inserter = new ClickHouseInserter(login, stream, schema, getMetricGroup());
+        inserter = new ClickHouseInserter(login, stream, schema, tableId, getMetricGroup());
         refused = new CheckpointedCounter(
                 "refused", getMetricGroup().addGroup("stream", stream.stream()), context.getOperatorStateStore());
         state = context.getOperatorStateStore()

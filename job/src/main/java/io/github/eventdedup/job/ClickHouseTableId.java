@@ -21,13 +21,6 @@ final class ClickHouseTableId {
      * @param name of the table, with or without its database
      * @return null where ClickHouse gives its tables none, or has no such table
      */
-    static String of(ClickHouseLogin login, String name) {
-        try (Client client = login.connect()) {
-            return of(client, login, name);
-        }
-    }
-
-    /** As above, over a connection that is open already. */
     static String of(Client client, ClickHouseLogin login, String name) {
         int dot = name.indexOf('.');
         Map<String, Object> names = Map.of(

@@ -72,7 +72,7 @@ public final class DeduplicationJob {
                 stream,
                 identity,
                 RawTopic.source(kafka, stream, identity.topicId()),
-                Store.of(stream, neighbours, deadLetters),
+                Store.of(stream, identity, neighbours, deadLetters),
                 SideTopics.duplicates(kafka, stream),
                 deadLetters);
     }

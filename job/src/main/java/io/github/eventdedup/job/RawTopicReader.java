@@ -1,5 +1,6 @@
 package io.github.eventdedup.job;
 
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
@@ -7,6 +8,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import org.apache.flink.api.connector.source.ReaderOutput;
 import org.apache.flink.api.connector.source.SourceEvent;
 import org.apache.flink.api.connector.source.SourceReader;
@@ -16,6 +19,7 @@ import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AdminClientConfig;
 import org.apache.kafka.clients.admin.ListOffsetsResult.ListOffsetsResultInfo;
 import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.RetriableException;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
@@ -24,8 +28,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Reads partitions of the raw topic. Before it begins with one, or goes on with it, it asks Kafka what is there: that it is
- * the topic that the offset belongs to, that it has not lost its end, and how many records at its beginning are gone. Used by
- * the task thread only.
+ * the topic that the offset belongs to, that it has not lost its end, and how many records at its beginning are gone. Where
+ * Kafka is unavailable it waits, and takes part in checkpoints meanwhile. Used by the task thread, but for the questions.
  */
 final class RawTopicReader implements SourceReader<SourceRecord, KafkaPartitionSplit> {
 
@@ -33,16 +37,27 @@ final class RawTopicReader implements SourceReader<SourceRecord, KafkaPartitionS
 
     private static final long MIN_BACKOFF_MILLIS = 100;
     private static final long MAX_BACKOFF_MILLIS = 5_000;
+    private static final int KAFKA_TIMEOUT_MILLIS = 10_000;
+
+    private static final String CHOICES =
+            "Cancel the job and choose: submit it with --resume --new-topic, which keeps its"
+                    + " memory and reads the topic from its beginning, or with --fresh.";
 
     private final SourceReader<SourceRecord, KafkaPartitionSplit> kafka;
     private final String bootstrapServers;
     private final String topic;
     private final String topicId;
 
-    /** By split: where it was before records were found to be gone, until that has been counted. */
-    private final Map<String, KafkaPartitionSplit> uncounted = new HashMap<>();
+    private final ExecutorService questions =
+            Executors.newSingleThreadExecutor(task -> new Thread(task, "raw-topic-questions"));
 
-    private final List<SourceRecord> deletedUnread = new ArrayList<>();
+    /** What is being asked about, and goes into checkpoints as it is until Kafka has answered. */
+    private final List<KafkaPartitionSplit> unchecked = new ArrayList<>();
+
+    private CompletableFuture<List<KafkaPartitionSplit>> answer = CompletableFuture.completedFuture(List.of());
+
+    /** Completes with the answer: what Flink waits for where Kafka's own reader has nothing. */
+    private CompletableFuture<Void> answered = new CompletableFuture<>();
 
     RawTopicReader(
             SourceReader<SourceRecord, KafkaPartitionSplit> kafka,
@@ -55,21 +70,34 @@ final class RawTopicReader implements SourceReader<SourceRecord, KafkaPartitionS
         this.topicId = topicId;
     }
 
-    /** Waits where Kafka is unavailable. */
     @Override
     public void addSplits(List<KafkaPartitionSplit> splits) {
+        unchecked.addAll(splits);
+        List<KafkaPartitionSplit> more = List.copyOf(splits);
+        answer = answer.thenApplyAsync(
+                earlier -> {
+                    List<KafkaPartitionSplit> all = new ArrayList<>(earlier);
+                    all.addAll(ask(more));
+                    return all;
+                },
+                questions);
+        // Flink may wait for this already: it looks again, and waits for the new one.
+        CompletableFuture<Void> before = answered;
+        answered = answer.handle((checked, failure) -> null);
+        before.complete(null);
+    }
+
+    /** Waits where Kafka is unavailable. */
+    private List<KafkaPartitionSplit> ask(List<KafkaPartitionSplit> splits) {
         long backoff = MIN_BACKOFF_MILLIS;
-        try (Admin admin = Admin.create(Map.of(AdminClientConfig.BOOTSTRAP_SERVERS_CONFIG, bootstrapServers))) {
+        Admin admin = admin(bootstrapServers);
+        try {
             while (true) {
                 try {
-                    kafka.addSplits(checked(admin, splits));
-                    return;
+                    return checked(admin, splits);
                 } catch (ExecutionException e) {
                     if (e.getCause() instanceof UnknownTopicOrPartitionException) {
-                        throw new IllegalStateException(
-                                "Kafka has no topic '" + topic + "': a new one would be another topic. Cancel the job,"
-                                        + " create the topic, and submit the job with --resume --new-topic.",
-                                e);
+                        throw missing(topic);
                     }
                     if (!(e.getCause() instanceof RetriableException)) {
                         throw new IllegalStateException(
@@ -88,14 +116,31 @@ final class RawTopicReader implements SourceReader<SourceRecord, KafkaPartitionS
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new IllegalStateException("interrupted while asking Kafka for its offsets", e);
+        } finally {
+            admin.close(Duration.ZERO);
         }
+    }
+
+    /** To be closed at once: a job that is cancelled does not wait for Kafka. */
+    static Admin admin(String bootstrapServers) {
+        return Admin.create(Map.of(
+                AdminClientConfig.BOOTSTRAP_SERVERS_CONFIG, bootstrapServers,
+                AdminClientConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, KAFKA_TIMEOUT_MILLIS,
+                AdminClientConfig.REQUEST_TIMEOUT_MS_CONFIG, KAFKA_TIMEOUT_MILLIS));
     }
 
     private List<KafkaPartitionSplit> checked(Admin admin, List<KafkaPartitionSplit> splits)
             throws ExecutionException, InterruptedException {
-        String liveId = Attachment.id(Attachment.describe(admin, topic));
+        TopicDescription live = Attachment.describe(admin, topic);
+        String liveId = Attachment.id(live);
         if (topicId != null && liveId != null && !liveId.equals(topicId)) {
             throw replaced(topic, topicId, liveId);
+        }
+        for (KafkaPartitionSplit split : splits) {
+            if (split.getPartition() >= live.partitions().size()) {
+                throw new IllegalStateException("Topic '" + topic + "' has no partition " + split.getPartition()
+                        + ", and the job has read it: the topic was created again. " + CHOICES);
+            }
         }
         Map<TopicPartition, ListOffsetsResultInfo> ends = offsets(admin, splits, OffsetSpec.latest());
         Map<TopicPartition, ListOffsetsResultInfo> beginnings = offsets(admin, splits, OffsetSpec.earliest());
@@ -111,37 +156,45 @@ final class RawTopicReader implements SourceReader<SourceRecord, KafkaPartitionS
                                 + ": the topic was created again,"
                                 + " or Kafka has lost records. " + CHOICES);
             }
-            if (next >= 0 && next < beginning) {
-                deleted(split, beginning);
-            }
             // From now on an offset, so that what is deleted before the first record is read is noticed as well.
             checked.add(next >= beginning ? split : at(split, beginning));
         }
         return checked;
     }
 
-    private static final String CHOICES =
-            "Cancel the job and choose: submit it with --resume --new-topic, which keeps its"
-                    + " memory and reads the topic from its beginning, or with --fresh.";
-
     static IllegalStateException replaced(String topic, String topicId, String liveId) {
         return new IllegalStateException(
-                "Topic '" + topic + "' has the id " + liveId + ", and the job has read the one" + " with the id "
-                        + topicId + ": it was deleted and created again, or is another cluster's. " + CHOICES);
+                "Topic '" + topic + "' has the id " + liveId + ", and the job has read the one with the id " + topicId
+                        + ": it was deleted and created again, or is another cluster's. " + CHOICES);
     }
 
-    private void deleted(KafkaPartitionSplit split, long beginning) {
-        long first = split.getStartingOffset();
-        LOG.error(
-                "Kafka has deleted {} records of topic '{}' before the job read them: partition {}, offsets {} to {}."
-                        + " Retention is too short for how long the job was behind or stopped.",
-                beginning - first,
-                topic,
-                split.getPartition(),
-                first,
-                beginning - 1);
-        if (uncounted.put(split.splitId(), split) == null) {
-            deletedUnread.add(SourceRecord.deletedUnread(split.getPartition(), first, beginning - first));
+    static IllegalStateException missing(String topic) {
+        return new IllegalStateException("Kafka has no topic '" + topic
+                + "': it was deleted, and a new one is another topic. Create it. " + CHOICES);
+    }
+
+    /** Begins to read what Kafka has answered for, and hands on how much of it is gone. */
+    private void begin(List<KafkaPartitionSplit> checked, ReaderOutput<SourceRecord> output) {
+        Map<String, KafkaPartitionSplit> before = new HashMap<>();
+        unchecked.forEach(split -> before.put(split.splitId(), split));
+        unchecked.clear();
+        answer = CompletableFuture.completedFuture(List.of());
+        answered = new CompletableFuture<>();
+        kafka.addSplits(checked);
+        for (KafkaPartitionSplit split : checked) {
+            long first = before.get(split.splitId()).getStartingOffset();
+            long count = split.getStartingOffset() - first;
+            if (first >= 0 && count > 0) {
+                LOG.error(
+                        "Kafka has deleted {} records of topic '{}' before the job read them: partition {}, offsets {} to"
+                                + " {}. Retention is too short for how long the job was behind or stopped.",
+                        count,
+                        topic,
+                        split.getPartition(),
+                        first,
+                        split.getStartingOffset() - 1);
+                output.collect(SourceRecord.deletedUnread(split.getPartition(), first, count));
+            }
         }
     }
 
@@ -162,25 +215,27 @@ final class RawTopicReader implements SourceReader<SourceRecord, KafkaPartitionS
 
     @Override
     public InputStatus pollNext(ReaderOutput<SourceRecord> output) throws Exception {
-        if (deletedUnread.isEmpty()) {
+        if (unchecked.isEmpty() || !answer.isDone()) {
             return kafka.pollNext(output);
         }
-        deletedUnread.forEach(output::collect);
-        deletedUnread.clear();
-        uncounted.clear();
+        try {
+            begin(answer.get(), output);
+        } catch (ExecutionException e) {
+            throw e.getCause() instanceof RuntimeException cause ? cause : e;
+        }
         return InputStatus.MORE_AVAILABLE;
     }
 
     @Override
     public CompletableFuture<Void> isAvailable() {
-        return deletedUnread.isEmpty() ? kafka.isAvailable() : CompletableFuture.completedFuture(null);
+        return CompletableFuture.anyOf(answered, kafka.isAvailable()).thenApply(any -> null);
     }
 
     @Override
     public List<KafkaPartitionSplit> snapshotState(long checkpointId) {
-        return kafka.snapshotState(checkpointId).stream()
-                .map(split -> uncounted.getOrDefault(split.splitId(), split))
-                .toList();
+        List<KafkaPartitionSplit> splits = new ArrayList<>(kafka.snapshotState(checkpointId));
+        splits.addAll(unchecked);
+        return splits;
     }
 
     @Override
@@ -215,6 +270,7 @@ final class RawTopicReader implements SourceReader<SourceRecord, KafkaPartitionS
 
     @Override
     public void close() throws Exception {
+        questions.shutdownNow();
         kafka.close();
     }
 }

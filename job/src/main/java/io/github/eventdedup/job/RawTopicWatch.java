@@ -1,8 +1,8 @@
 package io.github.eventdedup.job;
 
 import java.io.IOException;
+import java.time.Duration;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.ExecutionException;
 import org.apache.flink.api.connector.source.SourceEvent;
 import org.apache.flink.api.connector.source.SplitEnumerator;
@@ -10,7 +10,7 @@ import org.apache.flink.api.connector.source.SplitEnumeratorContext;
 import org.apache.flink.connector.kafka.source.enumerator.KafkaSourceEnumState;
 import org.apache.flink.connector.kafka.source.split.KafkaPartitionSplit;
 import org.apache.kafka.clients.admin.Admin;
-import org.apache.kafka.clients.admin.AdminClientConfig;
+import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -31,6 +31,7 @@ final class RawTopicWatch implements SplitEnumerator<KafkaPartitionSplit, KafkaS
     private final String topic;
     private final String topicId;
     private Admin admin;
+    private boolean isDeleted;
 
     RawTopicWatch(
             SplitEnumeratorContext<KafkaPartitionSplit> context,
@@ -48,7 +49,7 @@ final class RawTopicWatch implements SplitEnumerator<KafkaPartitionSplit, KafkaS
     @Override
     public void start() {
         enumerator.start();
-        admin = Admin.create(Map.of(AdminClientConfig.BOOTSTRAP_SERVERS_CONFIG, bootstrapServers));
+        admin = RawTopicReader.admin(bootstrapServers);
         context.callAsync(this::liveId, this::requireSame, PERIOD_MILLIS, PERIOD_MILLIS);
     }
 
@@ -57,6 +58,12 @@ final class RawTopicWatch implements SplitEnumerator<KafkaPartitionSplit, KafkaS
     }
 
     private void requireSame(String liveId, Throwable failure) {
+        boolean deleted =
+                failure instanceof ExecutionException && failure.getCause() instanceof UnknownTopicOrPartitionException;
+        if (deleted && !isDeleted) {
+            LOG.error("{}", RawTopicReader.missing(topic).getMessage());
+        }
+        isDeleted = deleted;
         if (failure != null) {
             // Kafka is unavailable, or the topic is gone: then nothing is read either.
             LOG.debug("the id of topic '{}' is not known", topic, failure);
@@ -69,7 +76,7 @@ final class RawTopicWatch implements SplitEnumerator<KafkaPartitionSplit, KafkaS
     public void close() throws IOException {
         try {
             if (admin != null) {
-                admin.close();
+                admin.close(Duration.ZERO);
             }
         } finally {
             enumerator.close();

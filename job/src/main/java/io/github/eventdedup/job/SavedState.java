@@ -25,16 +25,19 @@ import org.apache.flink.core.fs.FileStatus;
 import org.apache.flink.core.fs.FileSystem;
 import org.apache.flink.core.fs.Path;
 import org.apache.flink.core.io.SimpleVersionedSerialization;
+import org.apache.flink.metrics.groups.UnregisteredMetricsGroup;
 import org.apache.flink.runtime.checkpoint.Checkpoints;
 import org.apache.flink.runtime.checkpoint.MasterState;
 import org.apache.flink.runtime.checkpoint.OperatorState;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
 import org.apache.flink.runtime.checkpoint.metadata.CheckpointMetadata;
+import org.apache.flink.runtime.metrics.groups.InternalSinkCommitterMetricGroup;
 import org.apache.flink.runtime.state.DefaultOperatorStateBackend;
 import org.apache.flink.runtime.state.DefaultOperatorStateBackendBuilder;
 import org.apache.flink.runtime.state.StreamStateHandle;
 import org.apache.flink.runtime.state.filesystem.AbstractFsCheckpointStorageAccess;
 import org.apache.flink.runtime.state.filesystem.FileStateHandle;
+import org.apache.flink.streaming.runtime.operators.sink.committables.CommittableCollectorSerializer;
 
 /**
  * A completed checkpoint or savepoint on disk or in object storage.
@@ -57,6 +60,14 @@ record SavedState(String path, Instant written, StateIdentity identity, Checkpoi
     /** Flink's own name and format of a source's splits. */
     private static final ListStateDescriptor<byte[]> SPLITS =
             new ListStateDescriptor<>("SourceReaderState", BytePrimitiveArraySerializer.INSTANCE);
+
+    /** Flink's own name and format of what a sink has not committed. */
+    private static final ListStateDescriptor<byte[]> COMMITTABLES =
+            new ListStateDescriptor<>("streaming_committer_raw_states", BytePrimitiveArraySerializer.INSTANCE);
+
+    /** As {@link ClickHouseSplitter} names them. */
+    private static final ListStateDescriptor<byte[]> PIECES =
+            new ListStateDescriptor<>("pieces", BytePrimitiveArraySerializer.INSTANCE);
 
     /**
      * The newest of a stream, in the directories for checkpoints and savepoints that Flink is configured with. Newest is by
@@ -170,10 +181,26 @@ record SavedState(String path, Instant written, StateIdentity identity, Checkpoi
         }
     }
 
-    /** Whether the job was stopped with it: then every row that it decided was stored before the job ended. */
-    boolean isOfStop() {
-        var properties = metadata.getCheckpointProperties();
-        return properties != null && properties.isSynchronous();
+    /**
+     * Whether it holds rows for ClickHouse that a job inserts when it continues from it. They may have been inserted since:
+     * only the table that got them can tell.
+     */
+    boolean hasPendingRows() throws IOException {
+        if (!list("refusals", PIECES).isEmpty()) {
+            return true;
+        }
+        var format = new CommittableCollectorSerializer<>(
+                new ClickHouseBatch.Serializer(),
+                0,
+                1,
+                InternalSinkCommitterMetricGroup.wrap(UnregisteredMetricsGroup.createOperatorMetricGroup()));
+        for (byte[] bytes : list("Sink Committer: store", COMMITTABLES)) {
+            if (!SimpleVersionedSerialization.readVersionAndDeSerialize(format, bytes)
+                    .isFinished()) {
+                return true;
+            }
+        }
+        return false;
     }
 
     /**

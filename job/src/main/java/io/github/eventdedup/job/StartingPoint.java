@@ -110,7 +110,7 @@ record StartingPoint(
             return;
         }
         SavedState state = restored.get();
-        String what = "the state at " + state.path() + " is of " + state.written() + "; ";
+        String what = "the state at " + state.path() + " is of " + state.written() + ". ";
         String rows;
         try {
             Optional<SavedState> newest = SavedState.newest(flink, identity.stream());
@@ -118,27 +118,27 @@ record StartingPoint(
                 return;
             }
             rows = storedBetween(state, newest.get());
-            what += "a newer one, of " + newest.get().written() + ", is at "
-                    + newest.get().path();
+            what += "A newer one, of " + newest.get().written() + ", is at "
+                    + newest.get().path() + ". ";
         } catch (IOException e) {
-            rows = "What was stored since then";
-            what += "whether it is the newest of its stream is not known: " + e.getMessage();
+            rows = "All that was stored since then";
+            what += "Whether it is the newest of its stream is not known: " + e.getMessage() + ". ";
         }
         if (rows.isEmpty()) {
             return;
         }
         if (recognisesRows) {
-            warn(what + ". Events since then are decided again; rows that are in the table stay as they are.");
+            warn(what + "Events since then are decided again; rows that are in the table stay as they are.");
             return;
         }
-        what += ". " + rows + " would be stored a second time, for ClickHouse does not recognise rows";
+        what += rows + " would be stored a second time, for ClickHouse does not recognise rows. ";
         if (!consents.contains(Consent.FROM_OLDER)) {
             throw refused(
-                    what + ". Continue from the newest with --resume (at the end of the command); or delete what was"
-                            + " stored since then, and restore this one with " + Consent.FROM_OLDER.argument()
-                            + " (at the end of the command)");
+                    what + "Continue from the newest: --resume, at the end of the command. Or empty the table with"
+                            + " TRUNCATE and have all come again: --fresh. Or accept the copies: --from-older, at the end of the"
+                            + " command.");
         }
-        warn(what + ". It is restored all the same, as " + Consent.FROM_OLDER.argument() + " says.");
+        warn(what + "It is restored all the same, as --from-older says.");
     }
 
     /** What was stored after the older state was taken and before the newer one was; empty where nothing was read. */
@@ -146,12 +146,17 @@ record StartingPoint(
         StateIdentity one = older.identity();
         StateIdentity other = newer.identity();
         if (!one.sourceUid().equals(other.sourceUid()) || !sameWhereKnown(one.stateId(), other.stateId())) {
-            return "The newer one is of a job that began anew: all that was stored since then";
+            return "The newer one is of a job that began anew, so all that was stored since then";
         }
         Map<Integer, Long> offsets = older.offsets();
-        boolean same = newer.offsets().entrySet().stream()
-                .allMatch(next -> next.getValue() <= offsets.getOrDefault(next.getKey(), 0L));
-        return same ? "" : "Up to " + (newer.unique() - older.unique()) + " rows that were stored since then";
+        long records = 0;
+        for (Map.Entry<Integer, Long> next : newer.offsets().entrySet()) {
+            records += Math.max(0, next.getValue() - offsets.getOrDefault(next.getKey(), 0L));
+        }
+        long unique = newer.unique() - older.unique();
+        // Less than none: between the two a job of an earlier version began anew.
+        long rows = unique < 0 ? records : Math.min(unique, records);
+        return rows == 0 ? "" : "Up to " + rows + " rows that were stored since then";
     }
 
     /**
@@ -163,34 +168,35 @@ record StartingPoint(
         StateIdentity attached = identity;
         Configuration more = new Configuration(configuration);
         if (restored.isPresent()) {
+            SavedState state = restored.get();
             List<String> findings = new ArrayList<>();
-            String topic = wrongTopic(restored.get(), live);
-            if (!topic.isEmpty() && consents.contains(Consent.NEW_TOPIC)) {
+            String topic = wrongTopic(state, live);
+            boolean newTopic = consents.contains(Consent.NEW_TOPIC)
+                    && (!topic.isEmpty() || state.identity().topicId() == null);
+            if (newTopic) {
                 // Under another uid: the offsets of before have no operator any more, and are dropped.
                 attached = attached.withSourceUid(StateIdentity.SOURCE_UID + "-" + UUID.randomUUID());
                 more.set(StateRecoveryOptions.SAVEPOINT_IGNORE_UNCLAIMED_STATE, true);
-                warn(topic + ". The job keeps its memory and reads the topic from its beginning, as "
-                        + Consent.NEW_TOPIC.argument() + " says.");
+                warn(topic + "The job keeps its memory and reads topic '" + identity.stream()
+                        + "' from its beginning, as --new-topic says.");
             } else if (!topic.isEmpty()) {
-                findings.add(topic + ". Connect the job to the topic of before (DEDUP_KAFKA_BOOTSTRAP_SERVERS); or keep"
-                        + " the memory of what was seen and read this topic from its beginning, with "
-                        + Consent.NEW_TOPIC.argument() + " (at the end of the command); or begin without state, with"
-                        + " --fresh");
-            }
-            String table = wrongTable(restored.get(), live);
-            if (!table.isEmpty() && !consents.contains(Consent.NEW_TABLE)) {
                 findings.add(
-                        table + ". Give the table of before its name back (EXCHANGE TABLES or RENAME TABLE); or, where"
-                                + " this one has all its rows, continue with " + Consent.NEW_TABLE.argument()
-                                + " (at the end of"
-                                + " the command); or empty it and begin without state, with --fresh");
-            } else if (!table.isEmpty() && !restored.get().isOfStop()) {
-                findings.add(table + ". " + Consent.NEW_TABLE.argument() + " needs the savepoint that a job was stopped"
-                        + " with: other state holds rows of which ClickHouse alone knows whether they are stored."
-                        + " Give the table of before its name back, restore the job, and stop it with `flink stop`."
-                        + " Copy the table then; or empty this one and begin without state, with --fresh");
-            } else if (!table.isEmpty()) {
-                warn(table + ". The job continues with it, as " + Consent.NEW_TABLE.argument() + " says.");
+                        topic + "Connect the job to the topic of before (DEDUP_KAFKA_BOOTSTRAP_SERVERS). Or keep what"
+                                + " was seen, and read this topic from its beginning: --new-topic, at the end of the command."
+                                + " Or begin without state: --fresh.");
+            }
+            String table = wrongTable(state, live);
+            if (!table.isEmpty()) {
+                String refusal = consents.contains(Consent.NEW_TABLE)
+                        ? newTableRefusal(state)
+                        : "Give the table of before its name back (EXCHANGE TABLES or RENAME TABLE). Or, where this one"
+                                + " has all its rows, continue with it: --new-table, at the end of the command. Or empty"
+                                + " it and begin without state: --fresh.";
+                if (!refusal.isEmpty()) {
+                    findings.add(table + refusal);
+                } else {
+                    warn(table + "The job continues with it, as --new-table says.");
+                }
             }
             if (!findings.isEmpty()) {
                 throw new InvalidSettingsException(findings);
@@ -200,24 +206,24 @@ record StartingPoint(
                 more, isRecovery, attached.attachedTo(live.kafkaClusterId(), live.topicId(), live.tableId()), restored);
     }
 
-    /** What is wrong with the topic for this state; empty where nothing is. */
+    /** What is wrong with the topic for this state, in whole sentences; empty where nothing is. */
     private static String wrongTopic(SavedState state, Attachment live) throws InvalidSettingsException {
         StateIdentity saved = state.identity();
         if (!sameWhereKnown(saved.topicId(), live.topicId())) {
-            return "the state at " + state.path() + " was read from topic '" + saved.stream() + "' with the id "
+            return "the state at " + state.path() + " belongs to topic '" + saved.stream() + "' with the id "
                     + saved.topicId() + " in Kafka cluster " + saved.kafkaClusterId()
-                    + "; the topic of this name has the"
-                    + " id " + live.topicId() + " in cluster " + live.kafkaClusterId() + ": it was deleted and created"
-                    + " again, or is another cluster's, and the saved offsets are those of other records";
+                    + ". The topic of this name has the"
+                    + " id " + live.topicId() + " in cluster " + live.kafkaClusterId() + ". It was deleted and created"
+                    + " again, or is another cluster's, and the saved offsets are those of other records. ";
         }
         try {
             for (Map.Entry<Integer, Long> next : state.offsets().entrySet()) {
                 long end = live.ends().getOrDefault(next.getKey(), 0L);
                 if (next.getValue() > end) {
                     return "the state at " + state.path() + " has read partition " + next.getKey() + " of topic '"
-                            + saved.stream() + "' up to offset " + next.getValue() + "; the partition ends at " + end
-                            + ": the topic was created again, or Kafka has lost records, and new records at these"
-                            + " offsets would not be read";
+                            + saved.stream() + "' up to offset " + next.getValue() + ". The partition ends at " + end
+                            + ". The topic was created again, or Kafka has lost records, and new records at these"
+                            + " offsets would not be read. ";
                 }
             }
         } catch (IOException e) {
@@ -226,15 +232,29 @@ record StartingPoint(
         return "";
     }
 
-    /** What is wrong with the table for this state; empty where nothing is. */
+    /** What is wrong with the table for this state, in whole sentences; empty where nothing is. */
     private static String wrongTable(SavedState state, Attachment live) {
         StateIdentity saved = state.identity();
         return sameWhereKnown(saved.tableId(), live.tableId())
                 ? ""
                 : "the state at " + state.path() + " belongs to the ClickHouse table with the id " + saved.tableId()
-                        + "; the table of this name has the id " + live.tableId()
-                        + ": it was exchanged, or created again,"
-                        + " and does not know which rows it got before";
+                        + ". The table of this name has the id " + live.tableId()
+                        + ". It was exchanged, or created again,"
+                        + " and does not know which rows it got before. ";
+    }
+
+    /** Why the job cannot continue with another table although that was agreed to; empty where it can. */
+    private static String newTableRefusal(SavedState state) throws InvalidSettingsException {
+        try {
+            return state.hasPendingRows()
+                    ? "--new-table needs state without pending rows, and this holds some: the new table would get them a"
+                            + " second time. Give the table of before its name back, and restore the job. Stop the ingest"
+                            + " and the relay, wait until the counts rest, and stop the job with `flink stop`. Copy the"
+                            + " table then. Or empty this one and begin without state: --fresh."
+                    : "";
+        } catch (IOException e) {
+            throw refused(e.getMessage());
+        }
     }
 
     private static boolean sameWhereKnown(String one, String other) {

@@ -22,17 +22,21 @@ record Store(RowFormat format, Sink<IdentifiedEvent> sink) {
     /**
      * The store that the stream's definition names.
      *
+     * @param identity of the job's state
      * @param deadLetters takes what the database refuses
      * @throws InterruptedException while waiting for ClickHouse, which is asked for the types of its columns
      */
-    static Store of(StreamDefinition stream, Neighbours neighbours, Sink<DeadLetter> deadLetters)
+    static Store of(
+            StreamDefinition stream, StateIdentity identity, Neighbours neighbours, Sink<DeadLetter> deadLetters)
             throws InvalidSettingsException, InterruptedException {
         if (stream.table() instanceof ClickHouseTable table) {
             ClickHouseSchema schema = schema(neighbours.clickHouse(), table);
             if (!schema.findings().isEmpty()) {
                 throw new InvalidSettingsException(schema.findings());
             }
-            return new Store(schema.format(), new ClickHouseSink(stream, neighbours.clickHouse(), schema, deadLetters));
+            return new Store(
+                    schema.format(),
+                    new ClickHouseSink(stream, neighbours.clickHouse(), schema, identity.tableId(), deadLetters));
         }
         PostgresTable table = (PostgresTable) stream.table();
         return new Store(new BinaryCopy(table.columns()), new PostgresSink(stream, neighbours.postgres(), deadLetters));

@@ -60,6 +60,7 @@ class ClickHouseSinkIT {
 
     private static KafkaServer kafka;
     private static ClickHouseServer clickHouse;
+    private static int clickHousePort;
     private static CutOff way;
     private static Neighbours neighbours;
     private static Client client;
@@ -82,6 +83,7 @@ class ClickHouseSinkIT {
     static void startServers() throws Exception {
         kafka = new KafkaServer(directory.resolve("kafka"), FreePort.find());
         int port = FreePort.find();
+        clickHousePort = port;
         clickHouse = Fixtures.clickHouse(directory, port);
         kafka.start();
         clickHouse.start();
@@ -370,6 +372,40 @@ class ClickHouseSinkIT {
         } finally {
             client.queryAll("DROP VIEW logins_a_user SYNC");
         }
+    }
+
+    /** A proxy in front of ClickHouse takes smaller bodies than a batch. */
+    @Test
+    void whatIsTooLargeForAProxyIsInsertedInPieces() throws Exception {
+        try (LimitingProxy proxy = new LimitingProxy(clickHousePort, 64 << 10)) {
+            stopJob();
+            submitThrough(proxy.port());
+            for (int id = 1; id <= 200; id++) {
+                send(id, incompressible(id, 2_000), EPOCH + id);
+            }
+            send(201, incompressible(201, 200_000), EPOCH);
+            expected.remove(201L);
+
+            awaitRows(new Counts(201, 201, 0, 0, 1, 0));
+            assertThat(topics.deadLetters().values())
+                    .singleElement()
+                    .satisfies(letter -> assertThat(header(letter, "reason")).contains("413"));
+            assertThat(metrics.restarts()).isZero();
+            stopJob();
+        }
+    }
+
+    /** Random hexadecimal text; the bodies of requests are compressed, to a bit more than half of it. */
+    private static String incompressible(long seed, int length) {
+        byte[] random = new byte[length / 2];
+        new Random(seed).nextBytes(random);
+        return HexFormat.of().formatHex(random);
+    }
+
+    private void submitThrough(int port) throws Exception {
+        Neighbours through = new Neighbours(kafka.bootstrapServers(), null, Fixtures.login(port));
+        job = Fixtures.submit(flink, stream, through, new Configuration());
+        metrics = new JobMetrics(flink, job, stream.stream());
     }
 
     /** The table anew, and the job with it. */

@@ -12,9 +12,12 @@ import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.job.JobMetrics.Counts;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.Statement;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -28,7 +31,9 @@ import org.apache.flink.core.execution.SavepointFormatType;
 import org.apache.flink.runtime.minicluster.MiniCluster;
 import org.apache.flink.util.IOUtils;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.common.TopicPartition;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -301,6 +306,37 @@ class DeduplicationJobIT {
         sendTwiceShuffled();
 
         awaitCounts(new Counts(800, DISTINCT_SAMPLES, 800 - DISTINCT_SAMPLES, 0, 0, 0));
+    }
+
+    /** More than the job holds waits in Kafka, and goes before the table takes rows again. */
+    @Test
+    void recordsThatAreDeletedUnderAJobThatIsBehindAreCounted() throws Exception {
+        int total = 20_000;
+        try (Connection lock = login.connect();
+                Statement statement = lock.createStatement()) {
+            lock.setAutoCommit(false);
+            statement.execute("LOCK TABLE view_events IN ACCESS EXCLUSIVE MODE");
+            for (int i = 0; i < total; i++) {
+                topics.send(Fixtures.viewEvent("x".repeat(2000) + i, "watch"));
+            }
+            topics.awaitSent();
+            Map<TopicPartition, RecordsToDelete> deleted = new HashMap<>();
+            Attachment.of(stream, servers.neighbours())
+                    .ends()
+                    .forEach((partition, end) -> deleted.put(
+                            new TopicPartition(stream.stream(), partition), RecordsToDelete.beforeOffset(end - 10)));
+            try (Admin admin = servers.neighbours().kafka()) {
+                admin.deleteRecords(deleted).all().get();
+            }
+            lock.rollback();
+        }
+
+        await().atMost(PATIENCE).untilAsserted(() -> {
+            assertThat(metrics.count("retentionLost")).isPositive();
+            assertThat(metrics.count("received") + metrics.count("retentionLost"))
+                    .isEqualTo(total);
+        });
+        assertThat(flink.getJobStatus(job).get()).isEqualTo(JobStatus.RUNNING);
     }
 
     /** Waits until the job has counted this, and compares it with every place that events end in. */

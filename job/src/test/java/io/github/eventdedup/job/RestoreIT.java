@@ -109,7 +109,8 @@ class RestoreIT {
     void aTopicThatIsCreatedAgainIsNoticedAndReadFromItsBeginning() throws Exception {
         send(1, 40);
         awaitStored(40);
-        createTopicAgain();
+        deleteTopic();
+        createTopic();
         send(21, 80);
 
         awaitFailure("was deleted and created again", "--resume --new-topic");
@@ -139,7 +140,8 @@ class RestoreIT {
         send(1, 40);
         awaitStored(40);
         stopWithSavepoint();
-        createTopicAgain();
+        deleteTopic();
+        createTopic();
         send(31, 20);
 
         assertThat(refusal(Start.RESUME, null)).contains("up to offset", "ends at", "--new-topic", "--fresh");
@@ -155,7 +157,8 @@ class RestoreIT {
         send(1, 40);
         awaitStored(40);
         String savepoint = stopWithSavepoint();
-        createTopicAgain();
+        deleteTopic();
+        createTopic();
 
         Configuration more = new Configuration();
         more.set(StateRecoveryOptions.SAVEPOINT_PATH, savepoint);
@@ -219,8 +222,71 @@ class RestoreIT {
                 .contains("Up to 10 rows");
 
         submit(start(Start.ONLY_WITHOUT_STATE, older, Consent.FROM_OLDER));
-        await().atMost(PATIENCE).until(() -> rows() == 35);
+        awaitCount("unique", 25);
+        stopWithSavepoint();
         assertThat(ids()).isEqualTo(25);
+        assertThat(rows()).as("fewer where a batch has the same rows again").isBetween(25L, 35L);
+    }
+
+    /** The recipe of docs/operations.md: no row waits in the state that the job continues from. */
+    @Test
+    void aTableIsReplacedWithoutALostOrDoubledRow() throws Exception {
+        cancel();
+        StartingPoint seldom = start(Start.RESUME, null);
+        seldom.configuration().setString("execution.checkpointing.interval", "1h");
+        seldom.configuration().setString("execution.checkpointing.min-pause", "1h");
+        submit(seldom);
+        send(1, 40);
+        awaitCount("unique", 40);
+        stopWithSavepoint();
+        assertThat(rows()).isEqualTo(40);
+        exchangeForACopy();
+        assertThat(refusal(Start.RESUME, null)).contains("non_replicated_deduplication_window = 0");
+        client.queryAll("ALTER TABLE user_logins MODIFY SETTING non_replicated_deduplication_window = 1000");
+        assertThat(refusal(Start.RESUME, null)).contains("EXCHANGE TABLES", "--new-table", "--fresh");
+        assertThat(refusal(Start.RESUME, null, Consent.NEW_TABLE)).contains("without pending rows");
+        client.queryAll("EXCHANGE TABLES user_logins AND user_logins_new");
+
+        submit(start(Start.RESUME, null));
+        awaitNothingPending();
+        stopWithSavepoint();
+        exchangeForACopy();
+        client.queryAll("ALTER TABLE user_logins MODIFY SETTING non_replicated_deduplication_window = 1000");
+        submit(start(Start.RESUME, null, Consent.NEW_TABLE));
+        client.queryAll("DROP TABLE user_logins_new SYNC");
+        send(41, 20);
+        awaitStored(60);
+        stopWithSavepoint();
+        // From now on it is the job's table.
+        submit(start(Start.RESUME, null));
+        send(61, 10);
+        awaitStored(70);
+    }
+
+    @Test
+    void aTableThatIsExchangedUnderTheJobGetsNoRow() throws Exception {
+        send(1, 40);
+        awaitStored(40);
+        exchangeForACopy();
+        send(41, 20);
+        await().atMost(PATIENCE).until(() -> metrics.count("waiting") > 0);
+        assertThat(rows()).isEqualTo(40);
+        client.queryAll("EXCHANGE TABLES user_logins AND user_logins_new");
+        awaitStored(60);
+    }
+
+    private static void exchangeForACopy() throws Exception {
+        createTable("user_logins_new");
+        client.queryAll("ALTER TABLE user_logins_new MODIFY SETTING non_replicated_deduplication_window = 0");
+        client.queryAll("INSERT INTO user_logins_new SELECT * FROM user_logins");
+        client.queryAll("EXCHANGE TABLES user_logins AND user_logins_new");
+    }
+
+    private void awaitNothingPending() {
+        await().atMost(PATIENCE).until(() -> {
+            SavedState newest = start(Start.RESUME, null).restored().orElseThrow();
+            return newest.path().contains(job.toString()) && !newest.hasPendingRows();
+        });
     }
 
     /** As {@link DeduplicationJob} does it. */
@@ -291,7 +357,7 @@ class RestoreIT {
                 .untilAsserted(() -> assertThat(metrics.lastFailure()).contains(message));
     }
 
-    private void createTopicAgain() throws Exception {
+    private void deleteTopic() throws Exception {
         try (Admin admin = neighbours.kafka()) {
             admin.deleteTopics(List.of(stream.stream())).all().get();
             await().atMost(PATIENCE).until(() -> {
@@ -305,6 +371,9 @@ class RestoreIT {
                 }
             });
         }
+    }
+
+    private void createTopic() throws Exception {
         Fixtures.createTopics(neighbours, stream);
         // Its producer knows the topic of before.
         topics.close();

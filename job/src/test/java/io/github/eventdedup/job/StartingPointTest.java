@@ -27,8 +27,6 @@ import org.apache.flink.configuration.HighAvailabilityOptions;
 import org.apache.flink.configuration.PipelineOptionsInternal;
 import org.apache.flink.configuration.StateRecoveryOptions;
 import org.apache.flink.core.execution.RecoveryClaimMode;
-import org.apache.flink.runtime.checkpoint.CheckpointProperties;
-import org.apache.flink.runtime.checkpoint.CheckpointRetentionPolicy;
 import org.apache.flink.runtime.checkpoint.Checkpoints;
 import org.apache.flink.runtime.checkpoint.MasterState;
 import org.apache.flink.runtime.checkpoint.metadata.CheckpointMetadata;
@@ -312,6 +310,17 @@ class StartingPointTest {
         assertThat(start.identity().sourceUid()).startsWith("read-");
         assertThat(start.configuration().get(StateRecoveryOptions.SAVEPOINT_IGNORE_UNCLAIMED_STATE))
                 .isTrue();
+        // State of earlier versions does not know: the operator does.
+        assertThat(new StartingPoint(
+                                new Configuration(),
+                                false,
+                                identity,
+                                SavedState.read(
+                                        Fixtures.keptStates().get(0).toUri().toString()))
+                        .attachedTo(attachment("topic-2", null), Set.of(Consent.NEW_TOPIC))
+                        .identity()
+                        .sourceUid())
+                .startsWith("read-");
         // Given where nothing is new it changes nothing.
         start = start(Start.RESUME).attachedTo(attachment("topic-1", null), Set.of(Consent.NEW_TOPIC));
         assertThat(start.identity().sourceUid()).isEqualTo("read");
@@ -340,15 +349,12 @@ class StartingPointTest {
 
         assertThat(refusal(attachment("topic-1", "table-2")))
                 .contains("table-1", "table-2", "EXCHANGE TABLES", "--new-table", "--fresh");
-        // Kept states are those of jobs that were stopped: all of their rows are in the table.
+        // No row for ClickHouse waits in this state.
         assertThat(start(Start.RESUME)
                         .attachedTo(attachment("topic-1", "table-2"), Set.of(Consent.NEW_TABLE))
                         .identity()
                         .tableId())
                 .isEqualTo("table-2");
-        write("savepoints/savepoint-x", 9, checkpoint(identified("topic-1", "table-1", 5_000)));
-        assertThat(refusal(attachment("topic-1", "table-2"), Consent.NEW_TABLE))
-                .contains("--new-table needs the savepoint that a job was stopped with", "flink stop");
     }
 
     @Test
@@ -378,7 +384,7 @@ class StartingPointTest {
                 .isInstanceOf(InvalidSettingsException.class)
                 .hasMessageContaining(uri(older))
                 .hasMessageContaining(uri(newer))
-                .hasMessageContaining("is of a job that began anew: all that was stored since")
+                .hasMessageContaining("is of a job that began anew, so all that was stored since then would be")
                 .hasMessageContaining("--from-older");
         start.requireNewest(flink, false, Set.of(Consent.FROM_OLDER));
         start.requireNewest(flink, true, Set.of());
@@ -426,8 +432,11 @@ class StartingPointTest {
                             .mapToLong(Long::longValue)
                             .sum())
                     .isEqualTo(93);
-            assertThat(state.isOfStop()).isTrue();
+            assertThat(state.hasPendingRows()).isFalse();
         }
+        Path logins = Fixtures.file("job/src/test/resources/state-clickhouse/1").toAbsolutePath();
+        assertThat(SavedState.read(logins.toUri().toString()).orElseThrow().hasPendingRows())
+                .isTrue();
     }
 
     private StateIdentity identified(String topicId, String tableId, long takenAt) {
@@ -442,19 +451,13 @@ class StartingPointTest {
     /** The kept state with another identity. */
     private byte[] metadata(StateIdentity saved) throws IOException {
         CheckpointMetadata kept = kept();
-        return bytes(saved, kept, kept.getCheckpointProperties());
+        return bytes(saved, kept);
     }
 
     private byte[] metadata(StateIdentity saved, long takenAt) throws Exception {
         return metadata(new StateIdentity.Hook(saved)
                 .triggerCheckpoint(1, takenAt, Runnable::run)
                 .get());
-    }
-
-    /** The same as a checkpoint of a running job. */
-    private byte[] checkpoint(StateIdentity saved) throws IOException {
-        return bytes(
-                saved, kept(), CheckpointProperties.forCheckpoint(CheckpointRetentionPolicy.RETAIN_ON_CANCELLATION));
     }
 
     private CheckpointMetadata kept() throws IOException {
@@ -464,14 +467,17 @@ class StartingPointTest {
                 "kept");
     }
 
-    private static byte[] bytes(StateIdentity saved, CheckpointMetadata kept, CheckpointProperties properties)
-            throws IOException {
+    private static byte[] bytes(StateIdentity saved, CheckpointMetadata kept) throws IOException {
         StateIdentity.Serializer serializer = new StateIdentity.Serializer();
         MasterState state =
                 new MasterState(StateIdentity.Hook.ID, serializer.serialize(saved), serializer.getVersion());
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
         Checkpoints.storeCheckpointMetadata(
-                new CheckpointMetadata(kept.getCheckpointId(), kept.getOperatorStates(), List.of(state), properties),
+                new CheckpointMetadata(
+                        kept.getCheckpointId(),
+                        kept.getOperatorStates(),
+                        List.of(state),
+                        kept.getCheckpointProperties()),
                 bytes);
         return bytes.toByteArray();
     }

@@ -169,7 +169,7 @@ class OperationsIT {
             savepoint = before;
             jar = released;
             assertThat(run("Roll out a new jar, and roll back", "-s SAVEPOINT"))
-                    .contains("Warning: the state at", "a newer one", "rows that are in the table stay as they are");
+                    .contains("Warning: the state at", "A newer one", "rows that are in the table stay as they are");
             assertThat(system.flink.restoredFrom(system.job())).contains(before);
         });
     }
