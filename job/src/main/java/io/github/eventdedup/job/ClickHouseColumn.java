@@ -9,6 +9,7 @@ import io.github.eventdedup.event.ReasonCode;
 import java.io.IOException;
 import java.io.Serializable;
 import java.time.Instant;
+import java.util.regex.Pattern;
 import org.apache.flink.core.memory.DataOutputSerializer;
 
 /**
@@ -16,12 +17,13 @@ import org.apache.flink.core.memory.DataOutputSerializer;
  * (ClickHouse documentation, "Formats for input and output data").
  *
  * @param column the column and the field that fills it, read as what {@link ClickHouseType#reads} says
- * @param type the type as ClickHouse writes it
+ * @param type the type that values are written as, as ClickHouse writes it
  * @param kind what is written
  * @param precision digits after the second, for {@link Kind#DATETIME64}
- * @param nullable whether it may be NULL
+ * @param nullable whether NULL may be written
+ * @param hasDefault whether ClickHouse replaces NULL by the column's DEFAULT
  */
-record ClickHouseColumn(Column column, String type, Kind kind, int precision, boolean nullable)
+record ClickHouseColumn(Column column, String type, Kind kind, int precision, boolean nullable, boolean hasDefault)
         implements Serializable {
 
     private static final long serialVersionUID = 1L;
@@ -65,13 +67,23 @@ record ClickHouseColumn(Column column, String type, Kind kind, int precision, bo
         }
     }
 
-    /** The column that the table has for one of the stream definition; null where its type cannot be written. */
-    static ClickHouseColumn of(Column column, String type) {
+    private static final Pattern LOW_CARDINALITY = Pattern.compile("LowCardinality\\((.*)\\)");
+
+    /**
+     * The column that the table has for one of the stream definition; null where its type cannot be written.
+     *
+     * @param hasDefault whether the table has a DEFAULT for it; one that may be NULL is NULL where the field is
+     */
+    static ClickHouseColumn of(Column column, String type, boolean hasDefault) {
         ClickHouseType parsed = ClickHouseType.of(type);
         for (Kind kind : Kind.values()) {
             if (parsed != null && kind.typeName.equals(parsed.name())) {
                 Column read = new Column(column.name(), column.field(), parsed.reads());
-                return new ClickHouseColumn(read, type, kind, parsed.precision(), parsed.nullable());
+                if (hasDefault && !parsed.nullable()) {
+                    String written = "Nullable(" + LOW_CARDINALITY.matcher(type).replaceFirst("$1") + ")";
+                    return new ClickHouseColumn(read, written, kind, parsed.precision(), true, true);
+                }
+                return new ClickHouseColumn(read, type, kind, parsed.precision(), parsed.nullable(), false);
             }
         }
         return null;

@@ -27,9 +27,16 @@ final class ClickHouseCommitter implements Committer<ClickHouseBatch> {
     private static final int BATCHES = 1 + (int) (ClickHouseWriter.MAX_HELD_BYTES / ClickHouseWriter.MAX_BATCH_BYTES);
 
     private final ClickHouseInserter inserter;
+    private final boolean restored;
 
-    ClickHouseCommitter(ClickHouseInserter inserter) {
+    /**
+     * A committer that inserts by the given inserter.
+     *
+     * @param restored whether the job continues from a checkpoint or savepoint; batches may be stored then
+     */
+    ClickHouseCommitter(ClickHouseInserter inserter, boolean restored) {
         this.inserter = inserter;
+        this.restored = restored;
     }
 
     /**
@@ -71,7 +78,7 @@ final class ClickHouseCommitter implements Committer<ClickHouseBatch> {
             return batch;
         }
         try {
-            inserter.insert(batch.token(), rows.rows());
+            inserter.insert(batch.token(), rows.rows(), restored);
             return batch.inserted(rows.unfit(), rows.reasons());
         } catch (NotStoredException e) {
             LOG.info("{} rows are inserted in pieces: {}", rows.rows().size(), e.getMessage());

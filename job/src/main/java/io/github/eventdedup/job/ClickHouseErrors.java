@@ -1,9 +1,11 @@
 package io.github.eventdedup.job;
 
+import com.clickhouse.client.api.ClientMisconfigurationException;
 import com.clickhouse.client.api.ConnectionInitiationException;
 import com.clickhouse.client.api.ServerException;
 import java.io.IOException;
 import java.util.Set;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /** What a failed insert means for the rows it carried, by ClickHouse's error code ({@code system.errors} lists them). */
@@ -56,6 +58,9 @@ enum ClickHouseErrors {
     /** A proxy takes no body of this length. */
     private static final int CONTENT_TOO_LARGE = 413;
 
+    /** What the client says of an HTTP status that ClickHouse itself never answers with. */
+    private static final Pattern UNEXPECTED_STATUS = Pattern.compile("Unexpected result status (\\d{3})");
+
     /** What a materialized view rejects is in the table already: to insert it in pieces would store it twice. */
     private static final String IN_A_VIEW = "while pushing to view";
 
@@ -69,15 +74,18 @@ enum ClickHouseErrors {
     static ClickHouseErrors of(RuntimeException e) {
         ServerException error = serverError(e);
         if (error == null) {
+            Matcher status = UNEXPECTED_STATUS.matcher(reason(e));
+            if (status.matches()) {
+                return ofHttp(Integer.parseInt(status.group(1)));
+            }
+            if (hasCause(e, ClientMisconfigurationException.class)) {
+                return CONFIGURATION;
+            }
             boolean network = hasCause(e, IOException.class) || hasCause(e, ConnectionInitiationException.class);
             return network ? OUTAGE : UNKNOWN;
         }
         if (error.getCode() == NOT_CLICKHOUSE) {
-            int status = error.getTransportProtocolCode();
-            if (status == CONTENT_TOO_LARGE) {
-                return TOO_MUCH;
-            }
-            return status >= 500 || PASSING_HTTP_ERRORS.contains(status) ? OUTAGE : CONFIGURATION;
+            return ofHttp(error.getTransportProtocolCode());
         }
         if (error.getMessage().contains(IN_A_VIEW)) {
             return OUTAGES.contains(error.getCode()) ? OUTAGE : CONFIGURATION;
@@ -94,9 +102,21 @@ enum ClickHouseErrors {
         return ROWS.contains(error.getCode()) ? ROW : UNKNOWN;
     }
 
+    private static ClickHouseErrors ofHttp(int status) {
+        if (status == CONTENT_TOO_LARGE) {
+            return TOO_MUCH;
+        }
+        return status >= 500 || PASSING_HTTP_ERRORS.contains(status) ? OUTAGE : CONFIGURATION;
+    }
+
     /** Whether it is worth waiting and trying again: also where the server was not reached, or did not answer. */
     static boolean isOutage(RuntimeException e) {
         return of(e) == OUTAGE;
+    }
+
+    /** Whether an error code is that of an outage. */
+    static boolean isOutage(int code) {
+        return OUTAGES.contains(code);
     }
 
     private static boolean hasCause(Throwable e, Class<? extends Throwable> type) {

@@ -53,6 +53,7 @@ final class ClickHouseInserter implements AutoCloseable {
     private final byte[] header;
     private final EventReader reader;
     private final ClickHousePartitions partitions;
+    private final ClickHouseStoredRows storedRows;
     private final DatabaseWait wait;
     private final String tableId;
     private Client client;
@@ -76,6 +77,7 @@ final class ClickHouseInserter implements AutoCloseable {
         header = format.header();
         reader = new EventReader(stream, format.columns());
         partitions = new ClickHousePartitions(login, schema);
+        storedRows = new ClickHouseStoredRows(login, table, format);
         wait = new DatabaseWait("ClickHouse", metrics.addGroup("stream", stream.stream()), LOG);
     }
 
@@ -130,7 +132,7 @@ final class ClickHouseInserter implements AutoCloseable {
     long[] partitions(List<byte[]> rows) throws InterruptedException {
         while (true) {
             try {
-                return partitions.of(header, rows);
+                return partitions.of(rows);
             } catch (IOException e) {
                 // Guessing would cut a batch in another way than before, under other tokens.
                 wait.pause("cannot ask for the partitions of rows: " + e.getMessage());
@@ -141,14 +143,20 @@ final class ClickHouseInserter implements AutoCloseable {
     /**
      * Inserts rows under a token.
      *
+     * @param mayBeStored whether they may have been inserted before
      * @throws NotStoredException where ClickHouse rejects them as they are
      */
-    void insert(String token, List<byte[]> rows) throws NotStoredException, InterruptedException {
+    void insert(String token, List<byte[]> rows, boolean mayBeStored) throws NotStoredException, InterruptedException {
+        boolean triedBefore = mayBeStored;
         while (!rows.isEmpty()) {
+            if (Thread.interrupted()) {
+                // Inserts do not notice. A job that was cancelled would go on for as many as it has pieces.
+                throw new InterruptedException("the task was cancelled");
+            }
             try {
                 if (isReplaced()) {
                     wait.pause("cannot take rows, the table " + table
-                            + " was exchanged or created again: give the table" + " with the id " + tableId
+                            + " was exchanged or created again: give the table with the id " + tableId
                             + " its name back (docs/operations.md, Replace a ClickHouse table)");
                     continue;
                 }
@@ -161,11 +169,32 @@ final class ClickHouseInserter implements AutoCloseable {
                     case CONFIGURATION ->
                         wait.pause("cannot store any row, correct the table, its views or the user: "
                                 + ClickHouseErrors.reason(e));
-                    case ROW, TOO_MUCH, UNKNOWN -> throw new NotStoredException(kind, ClickHouseErrors.reason(e));
+                    case ROW, TOO_MUCH, UNKNOWN -> {
+                        if (triedBefore && areStored(rows)) {
+                            LOG.info(
+                                    "{} rows are in the table from before the last failure; now they would be rejected: {}",
+                                    rows.size(),
+                                    ClickHouseErrors.reason(e));
+                            wait.over();
+                            return;
+                        }
+                        throw new NotStoredException(kind, ClickHouseErrors.reason(e));
+                    }
                 }
+                triedBefore = true;
             }
         }
         wait.over();
+    }
+
+    private boolean areStored(List<byte[]> rows) throws InterruptedException {
+        while (true) {
+            try {
+                return storedRows.hasAll(rows);
+            } catch (IOException e) {
+                wait.pause("cannot look for rows that may be stored: " + e.getMessage());
+            }
+        }
     }
 
     /** Waits a while because no row at all is stored. */
@@ -192,7 +221,10 @@ final class ClickHouseInserter implements AutoCloseable {
         InsertSettings settings = new InsertSettings().setDeduplicationToken(token);
         SETTINGS.forEach(settings::serverSetting);
         try (InsertResponse response = client.insert(
-                        table, out -> write(rows, out), ClickHouseFormat.RowBinaryWithNamesAndTypes, settings)
+                        format.target(table),
+                        out -> write(rows, out),
+                        ClickHouseFormat.RowBinaryWithNamesAndTypes,
+                        settings)
                 .get()) {
             LOG.debug("inserted {} rows as {}", rows.size(), response.getQueryId());
         } catch (ExecutionException e) {

@@ -56,6 +56,7 @@ record ClickHouseSchema(
         List<String> findings = new ArrayList<>();
         List<ClickHouseColumn> columns = new ArrayList<>();
         String partitionKey = "";
+        boolean defaultInKey = false;
         long remembered = 0;
         try (Client client = login.connect()) {
             Map<String, Object> names = names(login, table);
@@ -71,19 +72,33 @@ record ClickHouseSchema(
                 remembered = checkEngine(client, names, found.get(0), findings);
                 checkViews(client, names, findings);
                 columns.addAll(columns(client, names, table, findings));
+                defaultInKey = hasDefaultInPartitionKey(client, names, columns);
                 checkGrant(client, login, names, findings);
                 checkProfile(client, login, findings);
             }
         }
         RowBinary format = new RowBinary(List.copyOf(columns));
-        return new ClickHouseSchema(format, partitionKey(login, partitionKey, format, findings), remembered, findings);
+        // Of a row with NULL there, ClickHouse alone knows the partition, and only once the row is stored.
+        ClickHousePartitions.Key key = defaultInKey || !findings.isEmpty()
+                ? new ClickHousePartitions.Key(partitionKey, false)
+                : partitionKey(login, partitionKey, format);
+        return new ClickHouseSchema(format, key, remembered, findings);
     }
 
-    private static ClickHousePartitions.Key partitionKey(
-            ClickHouseLogin login, String expression, RowBinary format, List<String> findings) {
-        if (!findings.isEmpty()) {
-            return new ClickHousePartitions.Key(expression, false);
-        }
+    private static boolean hasDefaultInPartitionKey(
+            Client client, Map<String, Object> names, List<ClickHouseColumn> columns) {
+        Set<String> keyColumns = new HashSet<>();
+        client.queryAll(
+                        "SELECT name FROM system.columns WHERE database = {database:String} AND table = {table:String}"
+                                + " AND is_in_partition_key",
+                        names)
+                .forEach(row -> keyColumns.add(row.getString("name")));
+        return columns.stream()
+                .anyMatch(
+                        it -> it.hasDefault() && keyColumns.contains(it.column().name()));
+    }
+
+    private static ClickHousePartitions.Key partitionKey(ClickHouseLogin login, String expression, RowBinary format) {
         try {
             return ClickHousePartitions.keyOf(login, expression, format);
         } catch (IOException e) {
@@ -248,7 +263,7 @@ record ClickHouseSchema(
                 continue;
             }
             String kind = found.getString("default_kind");
-            ClickHouseColumn writable = ClickHouseColumn.of(column, found.getString("type"));
+            ClickHouseColumn writable = ClickHouseColumn.of(column, found.getString("type"), kind.equals("DEFAULT"));
             if (kind.equals("MATERIALIZED") || kind.equals("ALIAS")) {
                 findings.add(told + " is " + kind + ": ClickHouse computes it, no field can fill it");
             } else if (writable == null) {

@@ -64,7 +64,9 @@ final class ClickHouseSink
     @Override
     public Committer<ClickHouseBatch> createCommitter(CommitterInitContext context) {
         ClickHouseCommitter.requireRoom(schema, context.getTaskInfo().getNumberOfParallelSubtasks());
-        return new ClickHouseCommitter(new ClickHouseInserter(login, stream, schema, tableId, context.metricGroup()));
+        return new ClickHouseCommitter(
+                new ClickHouseInserter(login, stream, schema, tableId, context.metricGroup()),
+                context.getRestoredCheckpointId().isPresent());
     }
 
     @Override

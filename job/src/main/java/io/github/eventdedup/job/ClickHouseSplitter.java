@@ -69,6 +69,8 @@ final class ClickHouseSplitter extends AbstractStreamOperator<DeadLetter>
     /** Rows to be inserted under one token; or, where the batch has reasons, rows that were rejected. */
     private static final class Piece {
         private final ClickHouseBatch batch;
+        /** Whether it comes from a checkpoint, and may be in the table. */
+        private final boolean restored;
         /** The first checkpoint that holds it. */
         private long heldSince = NOT_YET;
 
@@ -76,7 +78,12 @@ final class ClickHouseSplitter extends AbstractStreamOperator<DeadLetter>
         private long storedBefore;
 
         Piece(ClickHouseBatch batch) {
+            this(batch, false);
+        }
+
+        Piece(ClickHouseBatch batch, boolean restored) {
             this.batch = batch;
+            this.restored = restored;
         }
     }
 
@@ -92,7 +99,7 @@ final class ClickHouseSplitter extends AbstractStreamOperator<DeadLetter>
         pieces = new ArrayList<>();
         ClickHouseBatch.Serializer serializer = new ClickHouseBatch.Serializer();
         for (byte[] bytes : state.get()) {
-            pieces.add(new Piece(serializer.deserialize(serializer.getVersion(), bytes)));
+            pieces.add(new Piece(serializer.deserialize(serializer.getVersion(), bytes), true));
         }
         int parallelism = getRuntimeContext().getTaskInfo().getNumberOfParallelSubtasks();
         maxParts = Math.max(1, schema.rememberedParts() / (4L * parallelism));
@@ -155,7 +162,7 @@ final class ClickHouseSplitter extends AbstractStreamOperator<DeadLetter>
     private void insert(Piece piece, Rows rows, long parts) throws InterruptedException {
         while (true) {
             try {
-                inserter.insert(piece.batch.token(), rows.rows());
+                inserter.insert(piece.batch.token(), rows.rows(), piece.restored || piece.attempts > 0);
                 stored++;
                 pieces.remove(piece);
                 reject(piece.batch, rows.unfit(), rows.reasons());

@@ -30,6 +30,9 @@ final class PostgresBatchWriter implements AutoCloseable {
     /** Whether rows are likely to be in the table already, as they are after a recovery: the last batch had some. */
     private boolean expectKnown = true;
 
+    /** The fingerprints of what was encoded that are dead letters sent again. */
+    private byte[][] replayed = {};
+
     private Connection connection;
     private CopyManager copyManager;
     private PreparedStatement upsert;
@@ -105,6 +108,7 @@ final class PostgresBatchWriter implements AutoCloseable {
             encode(List.of());
             copy(sql.copyIntoTable());
             copy(sql.copyIntoStage());
+            upsert.setArray(2, connection.createArrayOf("bytea", replayed));
             upsert.executeQuery().close();
             connection.rollback();
         } catch (SQLException e) {
@@ -132,6 +136,7 @@ final class PostgresBatchWriter implements AutoCloseable {
     private Outcome upsert(int rows) throws SQLException {
         copy(sql.copyIntoStage());
         Outcome outcome;
+        upsert.setArray(2, connection.createArrayOf("bytea", replayed));
         try (ResultSet counts = upsert.executeQuery()) {
             counts.next();
             outcome = new Outcome(counts.getLong(1), counts.getLong(2));
@@ -154,6 +159,10 @@ final class PostgresBatchWriter implements AutoCloseable {
     }
 
     private void encode(List<IdentifiedEvent> events) {
+        replayed = events.stream()
+                .filter(event -> event.replay() != null)
+                .map(event -> event.fingerprint().bytes())
+                .toArray(byte[][]::new);
         encoder.begin();
         for (IdentifiedEvent event : events) {
             encoder.putRow(event, table);

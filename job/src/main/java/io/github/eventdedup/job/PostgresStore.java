@@ -214,6 +214,10 @@ final class PostgresStore implements AutoCloseable {
      */
     private SQLException tryToStore(List<IdentifiedEvent> events, boolean othersAreStored) throws InterruptedException {
         for (int tries = 1; ; tries++) {
+            if (Thread.interrupted()) {
+                // Statements do not notice. A job that was cancelled would go on for as many as a batch is cut in.
+                throw new InterruptedException("the task was cancelled");
+            }
             SQLException failure;
             try {
                 escapes += postgres.store(events).escapes();

@@ -35,6 +35,9 @@ record Replay(int partition, long offset, int attempt, boolean rejected, String 
     private static final Pattern POSITION = Pattern.compile("(\\d{1,9}):(\\d{1,18}):(-1|\\d{1,18})");
     private static final Pattern NUMBER = Pattern.compile("\\d{1,9}");
 
+    /** Any client of the topic can write the header; it is kept with the event. */
+    private static final int MAX_STATE_ID = 100;
+
     /**
      * A record that is sent again, and what it is a replay of.
      *
@@ -73,7 +76,9 @@ record Replay(int partition, long offset, int attempt, boolean rejected, String 
         }
         Matcher position = POSITION.matcher(own.getOrDefault(OF, ""));
         Matcher attempt = NUMBER.matcher(own.getOrDefault(ATTEMPT, ""));
-        if (!position.matches() || !attempt.matches()) {
+        String stateId = own.get(STATE_ID);
+        boolean unlikely = stateId != null && stateId.length() > MAX_STATE_ID;
+        if (!position.matches() || !attempt.matches() || unlikely) {
             return new Resolved(record, null);
         }
         SourceRecord original = new SourceRecord(
@@ -92,6 +97,6 @@ record Replay(int partition, long offset, int attempt, boolean rejected, String 
                         Integer.parseInt(attempt.group()),
                         reasonCode.equals(ReasonCode.REJECTED_BY_POSTGRES.code())
                                 || reasonCode.equals(ReasonCode.REJECTED_BY_CLICKHOUSE.code()),
-                        own.get(STATE_ID)));
+                        stateId));
     }
 }

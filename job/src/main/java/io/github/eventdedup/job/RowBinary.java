@@ -5,6 +5,7 @@ import io.github.eventdedup.event.InvalidEventException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.List;
+import java.util.stream.Collectors;
 import org.apache.flink.core.memory.DataOutputSerializer;
 
 /**
@@ -33,6 +34,27 @@ record RowBinary(List<ClickHouseColumn> tableColumns) implements RowFormat {
         } catch (IOException e) {
             throw new UncheckedIOException("writing to memory does no I/O", e);
         }
+    }
+
+    /**
+     * What stands between INSERT INTO and FORMAT. Into a column with a DEFAULT, NULL is written by a SELECT only: rows on
+     * their own have to have the types of the table, and NULL is none of them.
+     */
+    String target(String table) {
+        if (tableColumns.stream().noneMatch(ClickHouseColumn::hasDefault)) {
+            return table;
+        }
+        String names =
+                tableColumns.stream().map(it -> '`' + it.column().name() + '`').collect(Collectors.joining(", "));
+        String structure = structure().replace("\\", "\\\\").replace("'", "\\'");
+        return table + " (" + names + ") SELECT " + names + " FROM input('" + structure + "')";
+    }
+
+    /** The columns with their types, as a table's definition has them. */
+    String structure() {
+        return tableColumns.stream()
+                .map(it -> '`' + it.column().name() + "` " + it.type())
+                .collect(Collectors.joining(", "));
     }
 
     /** What stands before the rows of an insert. */

@@ -78,9 +78,9 @@ final class UpsertSql {
      * Stores what was staged and yields one row: how many are new, and how many escaped. A row that is there already
      * keeps its first event. The same position in the topic again is a replay and changes nothing. Another position that
      * {@link DeduplicationWindow} calls a duplicate is an escape, which is counted in the row; after the window, the event
-     * was rightly let through.
+     * was rightly let through, and so is a dead letter that is sent again.
      *
-     * <p>Parameter: the window in milliseconds.
+     * <p>Parameters: the window in milliseconds; the fingerprints of dead letters that are sent again, a bytea[].
      */
     String upsert() {
         String list = String.join(", ", columns);
@@ -88,6 +88,7 @@ final class UpsertSql {
                 + " ON CONFLICT (fingerprint) DO UPDATE SET escapes = stored.escapes + 1"
                 + " WHERE (stored.kafka_partition, stored.kafka_offset) <> (excluded.kafka_partition, excluded.kafka_offset)"
                 + " AND excluded.received_at < stored.received_at + ? * interval '1 millisecond'"
+                + " AND excluded.fingerprint <> ALL (?)"
                 + " RETURNING escapes)"
                 + " SELECT count(*) FILTER (WHERE escapes = 0), count(*) FILTER (WHERE escapes > 0) FROM written";
     }

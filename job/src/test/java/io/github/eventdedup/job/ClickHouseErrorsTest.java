@@ -1,11 +1,20 @@
 package io.github.eventdedup.job;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowable;
 
+import com.clickhouse.client.api.Client;
 import com.clickhouse.client.api.ClientException;
+import com.clickhouse.client.api.ClientFaultCause;
 import com.clickhouse.client.api.ClientMisconfigurationException;
 import com.clickhouse.client.api.ConnectionInitiationException;
 import com.clickhouse.client.api.ServerException;
+import com.clickhouse.data.ClickHouseFormat;
+import com.sun.net.httpserver.HttpServer;
+import java.io.ByteArrayInputStream;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.SocketTimeoutException;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -37,6 +46,53 @@ class ClickHouseErrorsTest {
         RuntimeException error = new ClientException("failed", new ServerException(code, message, status, "query"));
 
         assertThat(ClickHouseErrors.of(error)).isEqualTo(expected);
+    }
+
+    /** What the client makes of an answer that is not ClickHouse's. */
+    @ParameterizedTest
+    @CsvSource({
+        "302, CONFIGURATION",
+        "400, CONFIGURATION",
+        "403, CONFIGURATION",
+        "404, CONFIGURATION",
+        "407, CONFIGURATION",
+        "408, OUTAGE",
+        "411, CONFIGURATION",
+        "413, TOO_MUCH",
+        "425, OUTAGE",
+        "429, OUTAGE",
+        "500, OUTAGE",
+        "502, OUTAGE",
+        "503, OUTAGE",
+        "504, OUTAGE",
+        "520, OUTAGE"
+    })
+    void tellsWhatAProxysAnswerMeans(int status, ClickHouseErrors expected) throws Exception {
+        HttpServer proxy = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+        proxy.createContext("/", exchange -> {
+            byte[] page = "<html><body>no</body></html>".getBytes(UTF_8);
+            exchange.getRequestBody().readAllBytes();
+            exchange.sendResponseHeaders(status, page.length);
+            exchange.getResponseBody().write(page);
+            exchange.close();
+        });
+        proxy.start();
+        try (Client client = new Client.Builder()
+                .addEndpoint("http://127.0.0.1:" + proxy.getAddress().getPort())
+                .setUsername("user")
+                .setPassword("password")
+                .setMaxRetries(0)
+                .retryOnFailures(ClientFaultCause.None)
+                .build()) {
+            Throwable failure = catchThrowable(
+                    () -> client.insert("t", new ByteArrayInputStream(new byte[9]), ClickHouseFormat.RowBinary)
+                            .get());
+            assertThat(ClickHouseErrors.of(new ClientException("failed", failure)))
+                    .as(failure.toString())
+                    .isEqualTo(expected);
+        } finally {
+            proxy.stop(0);
+        }
     }
 
     @Test

@@ -151,8 +151,7 @@ class ClickHouseSchemaIT {
             for (long id = 0; id < 9; id++) {
                 rows.add(schema.format().encode(List.of(id)));
             }
-            long[] partitions =
-                    new ClickHousePartitions(login, schema).of(schema.format().header(), rows);
+            long[] partitions = new ClickHousePartitions(login, schema).of(rows);
             assertThat(partitions).hasSize(9);
             assertThat(Arrays.stream(partitions).distinct().count()).as(key).isEqualTo(key.equals("day") ? 9 : 3);
             assertThat(partitions[4] == partitions[7]).as(key).isEqualTo(!key.equals("day"));

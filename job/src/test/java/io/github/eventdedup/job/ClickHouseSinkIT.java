@@ -328,6 +328,78 @@ class ClickHouseSinkIT {
         assertThat(metrics.count("refused")).isEqualTo(2000 - expected.size());
     }
 
+    /**
+     * A restored job inserts the batches of its savepoint again, and ClickHouse checks constraints before it looks at tokens.
+     * What is stored already must not look rejected, as a whole or in pieces.
+     */
+    @Test
+    void aConstraintThatIsAddedWhileTheJobIsStoppedDoublesNothing() throws Exception {
+        for (int round = 0; round < 3; round++) {
+            sendLogins(1 + 1000 * round, 1000);
+            int stored = 1000 * (round + 1);
+            await().atMost(PATIENCE).until(() -> metrics.allRun() && metrics.count("unique") == stored);
+            String savepoint = flink.stopWithSavepoint(
+                            job, directory.toUri().toString(), false, SavepointFormatType.CANONICAL)
+                    .get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+            await().atMost(PATIENCE).until(() -> flink.getJobStatus(job).get() == JobStatus.FINISHED);
+            await().atMost(PATIENCE).until(() -> count() == stored);
+            client.queryAll("ALTER TABLE user_logins ADD CONSTRAINT late CHECK id % 100 != 7");
+            submit(Configuration.fromMap(Map.of("execution.state-recovery.path", savepoint)));
+            await().atMost(PATIENCE)
+                    .ignoreExceptions()
+                    .until(() -> metrics.allRun() && !newestCheckpoint().isEmpty());
+            client.queryAll("ALTER TABLE user_logins DROP CONSTRAINT late");
+        }
+
+        awaitRows(new Counts(3000, 3000, 0, 0, 0, 0));
+    }
+
+    /** The recipe of docs/operations.md: the table forgets its tokens too, so nothing that comes again is dropped. */
+    @Test
+    void afterATruncateAJobWithoutStateStoresEverythingAgain() throws Exception {
+        sendLogins(1, 500);
+        awaitRows(new Counts(500, 500, 0, 0, 0, 0));
+        flink.stopWithSavepoint(job, directory.toUri().toString(), false, SavepointFormatType.CANONICAL)
+                .get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+        await().atMost(PATIENCE).until(() -> flink.getJobStatus(job).get() == JobStatus.FINISHED);
+        client.queryAll("TRUNCATE TABLE user_logins");
+
+        submit(new Configuration());
+        awaitRows(new Counts(500, 500, 0, 0, 0, 0));
+    }
+
+    /** As ClickHouse has it for rows of its text formats. */
+    @Test
+    void nullBecomesTheDefaultOfTheColumnWhateverDies() throws Exception {
+        stopJob();
+        topics = new StreamTopics(kafka.bootstrapServers(), stream);
+        client.queryAll("DROP TABLE user_logins SYNC");
+        client.queryAll("CREATE TABLE user_logins (id UInt32, username LowCardinality(String) DEFAULT concat('u', id),"
+                + " event_type String DEFAULT 'it''s', event_time DateTime('UTC') DEFAULT toDateTime(7 + id, 'UTC'))"
+                + " ENGINE = MergeTree PARTITION BY intDiv(toUnixTimestamp(event_time), 100) ORDER BY event_time"
+                + " SETTINGS non_replicated_deduplication_window = 10000");
+        Preflight.check(stream, neighbours);
+        submit(new Configuration());
+        for (int id = 1; id <= 600; id++) {
+            if (id % 3 == 0) {
+                send(id, "named", 60 + id);
+                continue;
+            }
+            topics.send("{\"id\":" + id + ",\"user\":null}");
+            sent++;
+            String name = HexFormat.of().withUpperCase().formatHex(("u" + id).getBytes(UTF_8));
+            expected.put((long) id, id + " " + name + " it's " + (7 + id));
+            if (id == 200 || id == 400) {
+                int stored = id - 100;
+                await().atMost(PATIENCE).ignoreExceptions().until(() -> count() >= stored);
+                flink.terminateTaskManager(terminated++).get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+                flink.startTaskManager();
+            }
+        }
+
+        awaitRows(new Counts(600, 600, 0, 0, 0, 0));
+    }
+
     /** More partitions than one insert may have, and more parts than the table could remember of single inserts. */
     @Test
     void rowsOfThousandsOfPartitionsAreStoredOnceWhateverDies() throws Exception {
@@ -379,6 +451,7 @@ class ClickHouseSinkIT {
     void whatIsTooLargeForAProxyIsInsertedInPieces() throws Exception {
         try (LimitingProxy proxy = new LimitingProxy(clickHousePort, 64 << 10)) {
             stopJob();
+            topics = new StreamTopics(kafka.bootstrapServers(), stream);
             submitThrough(proxy.port());
             for (int id = 1; id <= 200; id++) {
                 send(id, incompressible(id, 2_000), EPOCH + id);

@@ -127,6 +127,20 @@ class PostgresBatchWriterIT {
         assertThat(row("SELECT kafka_offset, escapes FROM view_events")).containsExactly("1", "0");
     }
 
+    /** Deduplication lets it through because it knows that it was rejected; that the row is there by now is no fault. */
+    @Test
+    void aDeadLetterThatIsSentAgainIsNoEscape() throws Exception {
+        try (PostgresBatchWriter writer = writer(Fixtures.viewEvents())) {
+            writer.store(List.of(view("a", 0, 9, START)));
+            IdentifiedEvent rejected = view("a", 0, 1, START - 1);
+            IdentifiedEvent again = new IdentifiedEvent(
+                    rejected.fingerprint(), rejected.source(), rejected.columns(), new Replay(0, 20, 1, true, null));
+            assertThat(writer.store(List.of(again, view("b", 0, 10, START)))).isEqualTo(new Outcome(1, 0));
+            assertThat(writer.store(List.of(rejected))).isEqualTo(new Outcome(0, 1));
+        }
+        assertThat(row("SELECT count(*), sum(escapes) FROM view_events")).containsExactly("2", "1");
+    }
+
     @Test
     void knownAndNewRowsMixAfterARunOfNewOnes() throws Exception {
         try (PostgresBatchWriter writer = writer(Fixtures.viewEvents())) {

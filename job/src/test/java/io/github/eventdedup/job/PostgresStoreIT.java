@@ -1,6 +1,7 @@
 package io.github.eventdedup.job;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
 import io.github.eventdedup.event.Event;
@@ -124,6 +125,15 @@ class PostgresStoreIT {
         }
         assertThat(rejected).contains("b1").doesNotContain("a1");
         assertThat(row("SELECT count(*) FROM view_events WHERE user_id = 'a'")).containsExactly("1");
+    }
+
+    @Test
+    void aTaskThatWasCancelledStoresNoMore() throws Exception {
+        try (PostgresStore store = store(PATIENT)) {
+            Thread.currentThread().interrupt();
+            assertThatThrownBy(() -> store.store(views("a", 5, -1))).isInstanceOf(InterruptedException.class);
+        }
+        assertThat(row("SELECT count(*) FROM view_events")).containsExactly("0");
     }
 
     /** Rows that are there already change nothing either, and are not taken for rows that a trigger drops. */

@@ -59,6 +59,13 @@ class ReplayTest {
         assertThat(Replay.resolve(record)).isEqualTo(new Replay.Resolved(record, null));
     }
 
+    @Test
+    void aRecordWhoseStateIdIsTooLongToBeOneIsAnOrdinaryRecord() {
+        RecordHeaders headers = new RecordHeaders();
+        Replay.mark(headers, "0:1:2", 1, "x".repeat(70_000), ReasonCode.REJECTED_BY_POSTGRES.code());
+        assertThat(Replay.resolve(record(headers)).replay()).isNull();
+    }
+
     private static SourceRecord record(Headers headers) {
         return new SourceRecord(VALUE, 1, 2, 3, null, HeaderBytes.write(headers));
     }

@@ -109,11 +109,25 @@ class RowBinaryTest {
                 .hasMessage("has no value in the field 'f', which the column 'c' of type String must have");
     }
 
+    @Test
+    void aColumnWithADefaultIsWrittenByASelect() throws Exception {
+        RowBinary format = new RowBinary(List.of(
+                ClickHouseColumn.of(new Column("a", "f", ColumnType.TEXT), "LowCardinality(String)", true),
+                ClickHouseColumn.of(new Column("b", "f", ColumnType.TEXT), "DateTime('UTC')", true),
+                ClickHouseColumn.of(new Column("c", "f", ColumnType.TEXT), "Nullable(Int8)", true)));
+
+        assertThat(format.target("t"))
+                .isEqualTo("t (`a`, `b`, `c`) SELECT `a`, `b`, `c` FROM input('`a` Nullable(String),"
+                        + " `b` Nullable(DateTime(\\'UTC\\')), `c` Nullable(Int8)')");
+        assertThat(hex(format.encode(Arrays.asList("x", null, null)))).isEqualTo("00" + "0178" + "01" + "01");
+        assertThat(new RowBinary(List.of(column("a", "String"))).target("t")).isEqualTo("t");
+    }
+
     @ParameterizedTest
     @ValueSource(
             strings = {"Array(String)", "Decimal(9, 2)", "UInt256", "DateTime64", "Enum8('a' = 1)", "Nullable(Date)"})
     void otherColumnsCannotBeWritten(String type) {
-        assertThat(ClickHouseColumn.of(new Column("c", "f", ColumnType.TEXT), type))
+        assertThat(ClickHouseColumn.of(new Column("c", "f", ColumnType.TEXT), type, false))
                 .isNull();
     }
 
@@ -122,7 +136,7 @@ class RowBinaryTest {
     }
 
     private static ClickHouseColumn column(String name, String type) {
-        return ClickHouseColumn.of(new Column(name, "f", ColumnType.TEXT), type);
+        return ClickHouseColumn.of(new Column(name, "f", ColumnType.TEXT), type, false);
     }
 
     private static String hex(byte[] bytes) {

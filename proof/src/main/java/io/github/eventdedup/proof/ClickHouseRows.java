@@ -32,6 +32,8 @@ import java.util.stream.Stream;
 /**
  * A table in ClickHouse. A row does not say where it came from: rows are compared as a multiset. Where the table has all
  * fingerprint fields as columns, their values are the key by which a row that differs is told from one that is missing.
+ *
+ * <p>Columns that ClickHouse gives a DEFAULT where the event has null are not compared: what it was is ClickHouse's to know.
  */
 final class ClickHouseRows implements Rows {
 
@@ -95,11 +97,16 @@ final class ClickHouseRows implements Rows {
                 dot < 0 ? neighbours.clickHouseDatabase() : table.name().substring(0, dot));
         names.put("table", table.name().substring(dot + 1));
         Map<String, String> types = new HashMap<>();
+        Set<String> withDefault = new HashSet<>();
         try (Client client = connect()) {
             for (GenericRecord row : client.queryAll(
-                    "SELECT name, type FROM system.columns WHERE database = {database:String} AND table = {table:String}",
+                    "SELECT name, type, default_kind FROM system.columns"
+                            + " WHERE database = {database:String} AND table = {table:String}",
                     names)) {
                 types.put(row.getString("name"), row.getString("type"));
+                if (row.getString("default_kind").equals("DEFAULT")) {
+                    withDefault.add(row.getString("name"));
+                }
             }
         } catch (RuntimeException e) {
             throw cannotRead(e);
@@ -112,7 +119,13 @@ final class ClickHouseRows implements Rows {
                 throw new ProofException("table " + table.name() + " of ClickHouse has no column '" + column.name()
                         + "' that a field can fill (" + type + ")");
             }
-            found.add(value);
+            if (value.nullable() || !withDefault.contains(column.name())) {
+                found.add(value);
+            }
+        }
+        if (found.isEmpty()) {
+            throw new ProofException("table " + table.name()
+                    + " of ClickHouse has a DEFAULT for every column that a field fills: its rows cannot be compared");
         }
         return found;
     }
