@@ -334,24 +334,22 @@ class ClickHouseSinkIT {
      */
     @Test
     void aConstraintThatIsAddedWhileTheJobIsStoppedDoublesNothing() throws Exception {
-        for (int round = 0; round < 3; round++) {
-            sendLogins(1 + 1000 * round, 1000);
-            int stored = 1000 * (round + 1);
-            await().atMost(PATIENCE).until(() -> metrics.allRun() && metrics.count("unique") == stored);
-            String savepoint = flink.stopWithSavepoint(
-                            job, directory.toUri().toString(), false, SavepointFormatType.CANONICAL)
-                    .get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
-            await().atMost(PATIENCE).until(() -> flink.getJobStatus(job).get() == JobStatus.FINISHED);
-            await().atMost(PATIENCE).until(() -> count() == stored);
-            client.queryAll("ALTER TABLE user_logins ADD CONSTRAINT late CHECK id % 100 != 7");
-            submit(Configuration.fromMap(Map.of("execution.state-recovery.path", savepoint)));
-            await().atMost(PATIENCE)
-                    .ignoreExceptions()
-                    .until(() -> metrics.allRun() && !newestCheckpoint().isEmpty());
-            client.queryAll("ALTER TABLE user_logins DROP CONSTRAINT late");
-        }
+        stopJob();
+        topics = new StreamTopics(kafka.bootstrapServers(), stream);
+        // So that the savepoint has all rows.
+        submit(Configuration.fromMap(Map.of("execution.checkpointing.interval", "1h")));
+        sendLogins(1, 1000);
+        await().atMost(PATIENCE).until(() -> metrics.allRun() && metrics.count("unique") == 1000);
+        String savepoint = flink.stopWithSavepoint(
+                        job, directory.toUri().toString(), false, SavepointFormatType.CANONICAL)
+                .get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+        await().atMost(PATIENCE).until(() -> flink.getJobStatus(job).get() == JobStatus.FINISHED);
+        assertThat(count()).isEqualTo(1000);
+        client.queryAll("ALTER TABLE user_logins ADD CONSTRAINT late CHECK id % 100 != 7");
 
-        awaitRows(new Counts(3000, 3000, 0, 0, 0, 0));
+        submit(Configuration.fromMap(Map.of("execution.state-recovery.path", savepoint)));
+        send(2001, "after", EPOCH);
+        awaitRows(new Counts(1001, 1001, 0, 0, 0, 0));
     }
 
     /** The recipe of docs/operations.md: the table forgets its tokens too, so nothing that comes again is dropped. */
