@@ -302,7 +302,7 @@ class ComposeTest {
                         "clickhouse",
                         Set.of("clickhouse-password"),
                         "relay",
-                        Set.of("postgres-password"),
+                        both,
                         "ingest",
                         Set.of("postgres-password"),
                         "setup",

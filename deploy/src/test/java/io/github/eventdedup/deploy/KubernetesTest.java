@@ -322,7 +322,12 @@ class KubernetesTest {
     @Test
     void passwordsAreMountedWhereTheyAreLookedForAndNowhereElse() throws IOException {
         Map<Manifest, Set<String>> needed = new HashMap<>(Map.of(
-                ingest, Set.of("postgres"), relay, Set.of("postgres"), only("Job"), Set.of("postgres", "clickhouse")));
+                ingest,
+                Set.of("postgres"),
+                relay,
+                Set.of("postgres", "clickhouse"),
+                only("Job"),
+                Set.of("postgres", "clickhouse")));
         for (Manifest flink : jobs) {
             needed.put(flink, Set.of(databaseOf(flink)));
         }
@@ -403,16 +408,22 @@ class KubernetesTest {
                             without(documented, name -> !documented.get(name).contains("127.0.0.1"))
                                     .keySet());
         }
-        Set<String> ofTheRelay = Set.of(
+        Set<String> ofReceipts = Set.of(
                 "DEDUP_KAFKA_BOOTSTRAP_SERVERS",
                 "DEDUP_POSTGRES_URL",
                 "DEDUP_POSTGRES_USER",
                 "DEDUP_POSTGRES_PASSWORD_FILE");
+        Set<String> ofTheRelay = new HashSet<>(ofReceipts);
+        ofTheRelay.addAll(Set.of(
+                "DEDUP_CLICKHOUSE_URL",
+                "DEDUP_CLICKHOUSE_DATABASE",
+                "DEDUP_CLICKHOUSE_USER",
+                "DEDUP_CLICKHOUSE_PASSWORD_FILE"));
         // It would refuse any other.
         assertThat(settings(relay)).isEqualTo(ofTheRelay);
         assertThat(settings(ingest))
                 .as("with what receipts need")
-                .containsAll(ofTheRelay)
+                .containsAll(ofReceipts)
                 .noneMatch(name -> name.startsWith("DEDUP_CLICKHOUSE"));
         assertThat(neighbours().keySet())
                 .containsExactlyInAnyOrder(
