@@ -6,7 +6,14 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.github.eventdedup.event.StreamDefinition;
-import io.github.eventdedup.job.LetterTopics.LettersException;
+import io.github.eventdedup.job.deadletters.HandledNote;
+import io.github.eventdedup.job.deadletters.KeptLetter;
+import io.github.eventdedup.job.deadletters.LetterReplay;
+import io.github.eventdedup.job.deadletters.LetterTopics;
+import io.github.eventdedup.job.deadletters.LetterTopics.LettersException;
+import io.github.eventdedup.job.kafka.SideTopics;
+import io.github.eventdedup.job.settings.Endpoints;
+import io.github.eventdedup.job.settings.InvalidSettingsException;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.ByteBuffer;
@@ -82,7 +89,7 @@ public final class DeadLetters implements Runnable {
         System.exit(run(List.of(arguments), System.getenv(), System.out, System.err));
     }
 
-    static int run(List<String> arguments, Map<String, String> environment, PrintStream out, PrintStream err) {
+    public static int run(List<String> arguments, Map<String, String> environment, PrintStream out, PrintStream err) {
         CommandLine line = new CommandLine(new DeadLetters(environment, out, err))
                 .setOut(new PrintWriter(out, true, UTF_8))
                 .setErr(new PrintWriter(err, true, UTF_8));
@@ -165,8 +172,6 @@ public final class DeadLetters implements Runnable {
     private record Entry(KeptLetter letter, String state) {
 
         static final String OPEN = "open";
-        static final String REPLAYED = "replayed";
-        static final String DISCARDED = "discarded";
 
         boolean isOpen() {
             return state.equals(OPEN);
@@ -185,11 +190,11 @@ public final class DeadLetters implements Runnable {
             @Mixin Selection selection,
             @Option(names = "--all", description = "count those too that were replayed or discarded") boolean all)
             throws InvalidSettingsException {
-        Neighbours neighbours = neighbours();
+        Endpoints endpoints = endpoints();
         ArrayNode json = JSON.createArrayNode();
         boolean failed = false;
         for (StreamDefinition stream : streams(selection)) {
-            try (LetterTopics topics = new LetterTopics(stream, neighbours)) {
+            try (LetterTopics topics = new LetterTopics(stream, endpoints)) {
                 list(stream, entries(topics, selection, all), selection.json ? json : null);
             } catch (LettersException e) {
                 // The letters of the other streams are worth seeing.
@@ -248,10 +253,10 @@ public final class DeadLetters implements Runnable {
         if (limit < 1) {
             throw new LettersException("--limit " + limit + ": give a number from 1");
         }
-        Neighbours neighbours = neighbours();
+        Endpoints endpoints = endpoints();
         ArrayNode json = JSON.createArrayNode();
         for (StreamDefinition stream : streams(selection)) {
-            try (LetterTopics topics = new LetterTopics(stream, neighbours)) {
+            try (LetterTopics topics = new LetterTopics(stream, endpoints)) {
                 List<Entry> entries = entries(topics, selection, all);
                 List<Entry> newest = entries.subList(Math.max(0, entries.size() - limit), entries.size());
                 if (!selection.json) {
@@ -353,14 +358,14 @@ public final class DeadLetters implements Runnable {
             @Mixin Selection selection,
             @Option(names = "--dry-run", description = "say what would be sent, and send nothing") boolean dryRun)
             throws InvalidSettingsException {
-        Neighbours neighbours = neighbours();
+        Endpoints endpoints = endpoints();
         ArrayNode json = JSON.createArrayNode();
         int sent = 0;
         int refused = 0;
         for (StreamDefinition stream : streams(selection)) {
-            try (LetterTopics topics = new LetterTopics(stream, neighbours)) {
+            try (LetterTopics topics = new LetterTopics(stream, endpoints)) {
                 List<Entry> chosen = entries(topics, selection, selection.namesOne()).stream()
-                        .filter(entry -> !entry.state().equals(Entry.REPLAYED))
+                        .filter(entry -> !entry.state().equals(HandledNote.REPLAYED))
                         .toList();
                 if (!selection.json) {
                     out.println(stream.stream() + ": " + count(chosen.size(), "dead letter") + " to send again");
@@ -368,7 +373,7 @@ public final class DeadLetters implements Runnable {
                 if (chosen.isEmpty()) {
                     continue;
                 }
-                LetterReplay replay = new LetterReplay(stream, neighbours, topics, dryRun, (letter, result) -> {
+                LetterReplay replay = new LetterReplay(stream, endpoints, topics, dryRun, (letter, result) -> {
                     if (selection.json) {
                         json.addObject()
                                 .put("stream", stream.stream())
@@ -412,14 +417,14 @@ public final class DeadLetters implements Runnable {
         if (selection.isEverything()) {
             throw new LettersException("discard: say which letters, at least by --stream");
         }
-        Neighbours neighbours = neighbours();
+        Endpoints endpoints = endpoints();
         ArrayNode json = JSON.createArrayNode();
         for (StreamDefinition stream : streams(selection)) {
-            try (LetterTopics topics = new LetterTopics(stream, neighbours)) {
+            try (LetterTopics topics = new LetterTopics(stream, endpoints)) {
                 List<Entry> chosen = entries(topics, selection, false);
                 if (!dryRun && !chosen.isEmpty()) {
                     Map<String, String> notes = new LinkedHashMap<>();
-                    chosen.forEach(entry -> notes.put(entry.letter().key(), note(Entry.DISCARDED, null)));
+                    chosen.forEach(entry -> notes.put(entry.letter().key(), HandledNote.discarded()));
                     topics.createHandledTopic();
                     topics.handled(notes);
                 }
@@ -428,7 +433,7 @@ public final class DeadLetters implements Runnable {
                         json.addObject()
                                 .put("stream", stream.stream())
                                 .put("position", entry.letter().position())
-                                .put("result", dryRun ? "would be discarded" : Entry.DISCARDED);
+                                .put("result", dryRun ? "would be discarded" : HandledNote.DISCARDED);
                     }
                 }
                 if (!selection.json) {
@@ -443,28 +448,13 @@ public final class DeadLetters implements Runnable {
         return 0;
     }
 
-    /** What the topic of handled letters says about one. */
-    static String note(String action, String sentTo) {
-        ObjectNode note = JSON.createObjectNode()
-                .put("action", action)
-                .put("at", Instant.now().toString());
-        if (sentTo != null) {
-            note.put("sent-to", sentTo);
-        }
-        return note.toString();
-    }
-
-    static String replayedTo(String place) {
-        return note(Entry.REPLAYED, place);
-    }
-
-    private Neighbours neighbours() throws InvalidSettingsException {
+    private Endpoints endpoints() throws InvalidSettingsException {
         List<String> errors = new ArrayList<>();
-        Neighbours neighbours = Neighbours.of(environment, errors);
+        Endpoints endpoints = Endpoints.of(environment, errors);
         if (!errors.isEmpty()) {
             throw new InvalidSettingsException(errors);
         }
-        return neighbours;
+        return endpoints;
     }
 
     private List<StreamDefinition> streams(Selection selection) throws InvalidSettingsException {
@@ -526,10 +516,10 @@ public final class DeadLetters implements Runnable {
     private static String state(KeptLetter letter, Map<String, String> handled, Map<String, Integer> attempts) {
         String note = handled.get(letter.key());
         if (note != null) {
-            return note.contains("\"action\":\"" + Entry.DISCARDED + '"') ? Entry.DISCARDED : Entry.REPLAYED;
+            return HandledNote.action(note);
         }
         // It was sent again, and rejected again, without a note: the command was killed in between.
-        return attempts.get(letter.original()) > letter.attempt() ? Entry.REPLAYED : Entry.OPEN;
+        return attempts.get(letter.original()) > letter.attempt() ? HandledNote.REPLAYED : Entry.OPEN;
     }
 
     /** What to do with a letter once its record is there. */

@@ -3,6 +3,23 @@ package io.github.eventdedup.job;
 import io.github.eventdedup.event.InvalidStreamDefinitionException;
 import io.github.eventdedup.event.PostgresTable;
 import io.github.eventdedup.event.StreamDefinition;
+import io.github.eventdedup.job.kafka.RawTopic;
+import io.github.eventdedup.job.kafka.SideTopics;
+import io.github.eventdedup.job.launch.Attachment;
+import io.github.eventdedup.job.launch.Preflight;
+import io.github.eventdedup.job.launch.StartingPoint;
+import io.github.eventdedup.job.launch.StreamSink;
+import io.github.eventdedup.job.model.DeadLetter;
+import io.github.eventdedup.job.model.IdentifiedEvent;
+import io.github.eventdedup.job.model.ImmutableType;
+import io.github.eventdedup.job.model.SourceRecord;
+import io.github.eventdedup.job.pipeline.DeduplicateFunction;
+import io.github.eventdedup.job.pipeline.IdentifyFunction;
+import io.github.eventdedup.job.pipeline.StateIdentity;
+import io.github.eventdedup.job.settings.Endpoints;
+import io.github.eventdedup.job.settings.InvalidSettingsException;
+import io.github.eventdedup.job.settings.JobSettings;
+import io.github.eventdedup.job.settings.PostgresLogin;
 import java.util.List;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
 import org.apache.flink.api.connector.sink2.Sink;
@@ -20,7 +37,7 @@ import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
  *
  * Submitted with {@code --stream FILE}, at most one of {@code --resume} and {@code --fresh}, and what {@link
  * JobSettings.Consent} lists ({@link StartingPoint}).
- * Where Kafka and the databases are comes from the environment ({@link Neighbours}).
+ * Where Kafka and the databases are comes from the environment ({@link Endpoints}).
  */
 public final class DeduplicationJob {
 
@@ -43,11 +60,11 @@ public final class DeduplicationJob {
                 // A job that is recovered has passed before; a neighbour that is away now is waited for.
                 start.requireNewest(
                         environment.getConfiguration(), stream.table() instanceof PostgresTable, settings.consents());
-                Preflight.check(stream, settings.neighbours());
-                start = start.attachedTo(Attachment.of(stream, settings.neighbours()), settings.consents());
+                Preflight.check(stream, settings.endpoints());
+                start = start.attachedTo(Attachment.of(stream, settings.endpoints()), settings.consents());
             }
             environment.configure(start.configuration());
-            build(environment, stream, start.identity(), settings.neighbours());
+            build(environment, stream, start.identity(), settings.endpoints());
             environment.execute(stream.stream());
         } catch (InvalidSettingsException | InvalidStreamDefinitionException e) {
             // Flink wraps what is thrown here into a long stack trace; the reason comes before it.
@@ -59,20 +76,20 @@ public final class DeduplicationJob {
     }
 
     /** The job with its connectors. */
-    static void build(
+    public static void build(
             StreamExecutionEnvironment environment,
             StreamDefinition stream,
             StateIdentity identity,
-            Neighbours neighbours)
+            Endpoints endpoints)
             throws InvalidSettingsException, InterruptedException {
-        String kafka = neighbours.kafkaBootstrapServers();
+        String kafka = endpoints.kafkaBootstrapServers();
         Sink<DeadLetter> deadLetters = SideTopics.deadLetters(kafka, stream, identity.stateId());
         topology(
                 environment,
                 stream,
                 identity,
                 RawTopic.source(kafka, stream, identity.topicId()),
-                Store.of(stream, identity, neighbours, deadLetters),
+                StreamSink.of(stream, identity, endpoints, deadLetters),
                 SideTopics.duplicates(kafka, stream),
                 deadLetters);
     }
@@ -83,32 +100,32 @@ public final class DeduplicationJob {
             StreamDefinition stream,
             StateIdentity identity,
             Source<SourceRecord, ?, ?> rawTopic,
-            Store store,
+            StreamSink store,
             Sink<IdentifiedEvent> duplicatesTopic,
             Sink<DeadLetter> deadLettersTopic) {
 
         SingleOutputStreamOperator<IdentifiedEvent> identified = environment
                 .fromSource(rawTopic, WatermarkStrategy.noWatermarks(), "read " + stream.stream())
                 .uid(identity.sourceUid())
-                .process(new Identify(stream, store.format()), ImmutableType.IDENTIFIED_EVENT)
+                .process(new IdentifyFunction(stream, store.format()), ImmutableType.IDENTIFIED_EVENT)
                 .uid("identify")
                 .name("identify");
 
         SingleOutputStreamOperator<IdentifiedEvent> unique = identified
                 .keyBy(IdentifiedEvent::fingerprint, ImmutableType.FINGERPRINT)
-                .process(new Deduplicate(stream, identity), ImmutableType.IDENTIFIED_EVENT)
+                .process(new DeduplicateFunction(stream, identity), ImmutableType.IDENTIFIED_EVENT)
                 .uid("deduplicate")
                 .name("deduplicate");
 
         unique.sinkTo(store.sink()).uid("store").name("store");
 
-        unique.getSideOutput(Deduplicate.DUPLICATES)
+        unique.getSideOutput(DeduplicateFunction.DUPLICATES)
                 .sinkTo(duplicatesTopic)
                 .uid("duplicates")
                 .name("duplicates");
 
         identified
-                .getSideOutput(Identify.DEAD_LETTERS)
+                .getSideOutput(IdentifyFunction.DEAD_LETTERS)
                 .sinkTo(deadLettersTopic)
                 .uid("dead-letters")
                 .name("dead-letters");

@@ -4,6 +4,12 @@ import com.clickhouse.client.api.Client;
 import io.github.eventdedup.event.InvalidStreamDefinitionException;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.event.StreamDirectory;
+import io.github.eventdedup.job.clickhouse.table.ClickHouseErrors;
+import io.github.eventdedup.job.kafka.TopicCreation;
+import io.github.eventdedup.job.settings.ClickHouseLogin;
+import io.github.eventdedup.job.settings.Endpoints;
+import io.github.eventdedup.job.settings.InvalidSettingsException;
+import io.github.eventdedup.job.settings.PostgresLogin;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -57,14 +63,14 @@ public final class Setup {
                 directories.containsKey(STREAMS) ? streams(directories.get(STREAMS), errors) : List.of();
         List<Path> postgres = schema(POSTGRES, directories, errors);
         List<Path> clickHouse = schema(CLICKHOUSE, directories, errors);
-        Neighbours neighbours = Neighbours.of(environment, errors);
+        Endpoints endpoints = Endpoints.of(environment, errors);
         refuseWith(errors);
-        Topics.create(neighbours, streams, errors);
+        TopicCreation.create(endpoints, streams, errors);
         if (!postgres.isEmpty()) {
-            applySchema(postgres, neighbours.postgres(), errors);
+            applySchema(postgres, endpoints.postgres(), errors);
         }
         if (!clickHouse.isEmpty()) {
-            applySchema(clickHouse, neighbours.clickHouse(), errors);
+            applySchema(clickHouse, endpoints.clickHouse(), errors);
         }
         refuseWith(errors);
     }
@@ -149,7 +155,7 @@ public final class Setup {
     }
 
     /** One statement a file: ClickHouse takes no more at once. */
-    static void applySchema(List<Path> files, ClickHouseLogin clickHouse, List<String> errors) {
+    public static void applySchema(List<Path> files, ClickHouseLogin clickHouse, List<String> errors) {
         try (Client client = clickHouse.connect()) {
             // What fails from here on is the fault of a file, unless ClickHouse went away meanwhile.
             client.queryAll("SELECT 1");
@@ -166,7 +172,7 @@ public final class Setup {
                 }
             }
         } catch (RuntimeException e) {
-            errors.add(clickHouse.cannotBeUsed(e));
+            errors.add(ClickHouseErrors.cannotBeUsed(clickHouse, e));
         }
     }
 

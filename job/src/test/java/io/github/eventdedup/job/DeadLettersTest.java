@@ -2,6 +2,8 @@ package io.github.eventdedup.job;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.eventdedup.job.clickhouse.ClickHouseSinkIT;
+import io.github.eventdedup.job.testing.Fixtures;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 

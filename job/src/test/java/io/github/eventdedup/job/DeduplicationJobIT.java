@@ -1,6 +1,6 @@
 package io.github.eventdedup.job;
 
-import static io.github.eventdedup.job.StreamTopics.header;
+import static io.github.eventdedup.job.testing.StreamTopics.header;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
@@ -9,7 +9,15 @@ import io.github.eventdedup.event.Column;
 import io.github.eventdedup.event.ColumnType;
 import io.github.eventdedup.event.PostgresTable;
 import io.github.eventdedup.event.StreamDefinition;
-import io.github.eventdedup.job.JobMetrics.Counts;
+import io.github.eventdedup.job.kafka.SideTopics;
+import io.github.eventdedup.job.launch.Attachment;
+import io.github.eventdedup.job.launch.Preflight;
+import io.github.eventdedup.job.settings.PostgresLogin;
+import io.github.eventdedup.job.testing.Fixtures;
+import io.github.eventdedup.job.testing.JobMetrics;
+import io.github.eventdedup.job.testing.JobMetrics.Counts;
+import io.github.eventdedup.job.testing.Servers;
+import io.github.eventdedup.job.testing.StreamTopics;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
@@ -85,10 +93,10 @@ class DeduplicationJobIT {
                 views.table());
         Fixtures.execute(login, "DROP TABLE IF EXISTS view_events");
         Fixtures.createTable(login);
-        Fixtures.createTopics(servers.neighbours(), stream);
+        Fixtures.createTopics(servers.endpoints(), stream);
         topics = new StreamTopics(servers.kafka().bootstrapServers(), stream);
-        Preflight.check(stream, servers.neighbours());
-        job = Fixtures.submit(flink, stream, servers.neighbours());
+        Preflight.check(stream, servers.endpoints());
+        job = Fixtures.submit(flink, stream, servers.endpoints());
         metrics = new JobMetrics(flink, job, stream.stream());
     }
 
@@ -189,7 +197,7 @@ class DeduplicationJobIT {
         assertThat(deadLetters("replay")).contains("sent again: 0, refused: 0");
         assertThat(deadLetters("list")).contains(": 0 dead letters");
         // As if it had been killed before it could note what it did.
-        try (Admin admin = servers.neighbours().kafka()) {
+        try (Admin admin = servers.endpoints().kafka()) {
             admin.deleteTopics(List.of(stream.deadLettersTopic() + ".handled"))
                     .all()
                     .get();
@@ -247,7 +255,7 @@ class DeduplicationJobIT {
         job = Fixtures.submit(
                 flink,
                 definition,
-                servers.neighbours(),
+                servers.endpoints(),
                 Configuration.fromMap(Map.of("execution.state-recovery.path", savepoint)));
         metrics = new JobMetrics(flink, job, stream.stream());
     }
@@ -321,11 +329,11 @@ class DeduplicationJobIT {
             }
             topics.awaitSent();
             Map<TopicPartition, RecordsToDelete> deleted = new HashMap<>();
-            Attachment.of(stream, servers.neighbours())
+            Attachment.of(stream, servers.endpoints())
                     .ends()
                     .forEach((partition, end) -> deleted.put(
                             new TopicPartition(stream.stream(), partition), RecordsToDelete.beforeOffset(end - 10)));
-            try (Admin admin = servers.neighbours().kafka()) {
+            try (Admin admin = servers.endpoints().kafka()) {
                 admin.deleteRecords(deleted).all().get();
             }
             lock.rollback();

@@ -2,6 +2,10 @@ package io.github.eventdedup.job;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.eventdedup.job.pipeline.StateIdentity;
+import io.github.eventdedup.job.settings.Endpoints;
+import io.github.eventdedup.job.settings.PostgresLogin;
+import io.github.eventdedup.job.testing.Fixtures;
 import java.util.List;
 import java.util.Map;
 import org.apache.flink.configuration.Configuration;
@@ -35,7 +39,7 @@ class DeduplicationJobTest {
                 environment,
                 Fixtures.viewEvents(),
                 StateIdentity.of(Fixtures.viewEvents()),
-                new Neighbours("127.0.0.1:1", new PostgresLogin("jdbc:postgresql://127.0.0.1:1/x", "x"), null));
+                new Endpoints("127.0.0.1:1", new PostgresLogin("jdbc:postgresql://127.0.0.1:1/x", "x"), null));
         return environment;
     }
 }

@@ -7,6 +7,10 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import static org.awaitility.Awaitility.await;
 
 import io.github.eventdedup.event.StreamDefinition;
+import io.github.eventdedup.job.launch.Preflight;
+import io.github.eventdedup.job.settings.InvalidSettingsException;
+import io.github.eventdedup.job.testing.Fixtures;
+import io.github.eventdedup.job.testing.Servers;
 import io.github.eventdedup.servers.FreePort;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -56,7 +60,7 @@ class SetupIT {
     @BeforeEach
     void empty() throws Exception {
         Fixtures.execute(servers.login(), "DROP TABLE IF EXISTS view_events");
-        try (Admin admin = servers.neighbours().kafka()) {
+        try (Admin admin = servers.endpoints().kafka()) {
             admin.deleteTopics(admin.listTopics().names().get()).all().get();
         }
         awaitTopics(0);
@@ -66,7 +70,7 @@ class SetupIT {
     void makesAllThatTheJobNeeds() throws Exception {
         setUp();
 
-        assertThatCode(() -> Preflight.check(stream, servers.neighbours())).doesNotThrowAnyException();
+        assertThatCode(() -> Preflight.check(stream, servers.endpoints())).doesNotThrowAnyException();
         assertThat(partitions())
                 .isEqualTo(Map.of(
                         "view-events",
@@ -114,7 +118,7 @@ class SetupIT {
     @Test
     void leavesWhatIsThereAsItIs() throws Exception {
         setUp();
-        Fixtures.setTopicSetting(servers.neighbours(), "view-events", "retention.ms", "123456789");
+        Fixtures.setTopicSetting(servers.endpoints(), "view-events", "retention.ms", "123456789");
         Fixtures.execute(
                 servers.login(),
                 "INSERT INTO view_events (fingerprint, user_id, content_id, event_name, event_datetime, sid, event,"
@@ -132,7 +136,7 @@ class SetupIT {
     @Test
     void makesWhatIsMissing() throws Exception {
         setUp();
-        try (Admin admin = servers.neighbours().kafka()) {
+        try (Admin admin = servers.endpoints().kafka()) {
             admin.deleteTopics(List.of("view-events.duplicates")).all().get();
         }
         awaitTopics(5);
@@ -140,7 +144,7 @@ class SetupIT {
 
         setUp();
 
-        assertThatCode(() -> Preflight.check(stream, servers.neighbours())).doesNotThrowAnyException();
+        assertThatCode(() -> Preflight.check(stream, servers.endpoints())).doesNotThrowAnyException();
     }
 
     /** In 15 seconds, however many streams there are: Preflight's patience, not that of Kafka's client. */
@@ -205,7 +209,7 @@ class SetupIT {
         assertThat(Fixtures.row(servers.login(), "SELECT to_regclass('half')"))
                 .as("a file is applied as a whole or not at all")
                 .containsExactly((String) null);
-        assertThatCode(() -> Preflight.check(stream, servers.neighbours())).doesNotThrowAnyException();
+        assertThatCode(() -> Preflight.check(stream, servers.endpoints())).doesNotThrowAnyException();
     }
 
     @Test
@@ -280,7 +284,7 @@ class SetupIT {
 
     private static Map<String, Integer> partitions() throws Exception {
         Map<String, Integer> partitions = new TreeMap<>();
-        try (Admin admin = servers.neighbours().kafka()) {
+        try (Admin admin = servers.endpoints().kafka()) {
             List<String> topics = new ArrayList<>(admin.listTopics().names().get());
             for (TopicDescription topic :
                     admin.describeTopics(topics).allTopicNames().get().values()) {
@@ -291,6 +295,6 @@ class SetupIT {
     }
 
     private static String setting(String topic, String name) throws Exception {
-        return Fixtures.topicSetting(servers.neighbours(), topic, name);
+        return Fixtures.topicSetting(servers.endpoints(), topic, name);
     }
 }

@@ -6,7 +6,10 @@ import static org.awaitility.Awaitility.await;
 
 import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.event.StreamDefinition;
-import io.github.eventdedup.job.JobMetrics.Counts;
+import io.github.eventdedup.job.testing.Fixtures;
+import io.github.eventdedup.job.testing.JobMetrics;
+import io.github.eventdedup.job.testing.JobMetrics.Counts;
+import io.github.eventdedup.job.testing.Servers;
 import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Files;
@@ -44,7 +47,7 @@ import org.junit.jupiter.params.provider.MethodSource;
  * when it was new. What fails would have cost users their state: give back the uid, the name, the class or the format that
  * changed. How to keep another: CONTRIBUTING.md.
  */
-class StateCompatibilityIT {
+public class StateCompatibilityIT {
 
     private static final Duration PATIENCE = Duration.ofMinutes(2);
 
@@ -90,7 +93,7 @@ class StateCompatibilityIT {
     @BeforeEach
     void readBefore() throws Exception {
         createTable();
-        try (Admin admin = servers.neighbours().kafka()) {
+        try (Admin admin = servers.endpoints().kafka()) {
             List<String> topics = List.of(STREAM.stream(), STREAM.duplicatesTopic(), STREAM.deadLettersTopic());
             if (admin.listTopics().names().get().containsAll(topics)) {
                 admin.deleteTopics(topics).all().get();
@@ -100,7 +103,7 @@ class StateCompatibilityIT {
                                 Collections.disjoint(admin.listTopics().names().get(), topics));
             }
         }
-        Fixtures.createTopics(servers.neighbours(), STREAM);
+        Fixtures.createTopics(servers.endpoints(), STREAM);
         send(keptRecords());
     }
 
@@ -187,7 +190,7 @@ class StateCompatibilityIT {
     private void submit(Configuration more) throws Exception {
         // State that cannot be restored is to be reported, not tried again.
         more.setString("restart-strategy.type", "none");
-        job = Fixtures.submit(flink, STREAM, servers.neighbours(), more);
+        job = Fixtures.submit(flink, STREAM, servers.endpoints(), more);
         metrics = new JobMetrics(flink, job, STREAM.stream());
     }
 

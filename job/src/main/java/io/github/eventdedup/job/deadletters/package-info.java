@@ -1,0 +1,2 @@
+/** Reading, replaying and discarding dead letters. */
+package io.github.eventdedup.job.deadletters;

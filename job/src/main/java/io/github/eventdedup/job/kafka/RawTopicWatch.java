@@ -1,0 +1,121 @@
+package io.github.eventdedup.job.kafka;
+
+import io.github.eventdedup.job.launch.Attachment;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.ExecutionException;
+import org.apache.flink.api.connector.source.SourceEvent;
+import org.apache.flink.api.connector.source.SplitEnumerator;
+import org.apache.flink.api.connector.source.SplitEnumeratorContext;
+import org.apache.flink.connector.kafka.source.enumerator.KafkaSourceEnumState;
+import org.apache.flink.connector.kafka.source.split.KafkaPartitionSplit;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Fails the job where its topic is deleted and created again while it runs: Kafka's client would read on at the old offsets
+ * as soon as the new topic has so many records. What the job has read of the new topic until then does no harm, since it is
+ * read from its beginning afterwards. On the JobManager; used by the coordinator's thread but for the call to Kafka.
+ */
+final class RawTopicWatch implements SplitEnumerator<KafkaPartitionSplit, KafkaSourceEnumState> {
+
+    private static final Logger LOG = LoggerFactory.getLogger(RawTopicWatch.class);
+
+    private static final long PERIOD_MILLIS = 10_000;
+
+    private final SplitEnumeratorContext<KafkaPartitionSplit> context;
+    private final SplitEnumerator<KafkaPartitionSplit, KafkaSourceEnumState> enumerator;
+    private final String bootstrapServers;
+    private final String topic;
+    private final String topicId;
+    private Admin admin;
+    private boolean isDeleted;
+
+    RawTopicWatch(
+            SplitEnumeratorContext<KafkaPartitionSplit> context,
+            SplitEnumerator<KafkaPartitionSplit, KafkaSourceEnumState> enumerator,
+            String bootstrapServers,
+            String topic,
+            String topicId) {
+        this.context = context;
+        this.enumerator = enumerator;
+        this.bootstrapServers = bootstrapServers;
+        this.topic = topic;
+        this.topicId = topicId;
+    }
+
+    @Override
+    public void start() {
+        enumerator.start();
+        admin = RawTopicReader.admin(bootstrapServers);
+        context.callAsync(this::liveId, this::requireSame, PERIOD_MILLIS, PERIOD_MILLIS);
+    }
+
+    private String liveId() throws ExecutionException, InterruptedException {
+        return Attachment.id(Attachment.describe(admin, topic));
+    }
+
+    private void requireSame(String liveId, Throwable failure) {
+        boolean deleted =
+                failure instanceof ExecutionException && failure.getCause() instanceof UnknownTopicOrPartitionException;
+        if (deleted && !isDeleted) {
+            LOG.error("{}", RawTopicReader.missing(topic).getMessage());
+        }
+        isDeleted = deleted;
+        if (failure != null) {
+            // Kafka is unavailable, or the topic is gone: then nothing is read either.
+            LOG.debug("the id of topic '{}' is not known", topic, failure);
+        } else if (liveId != null && !liveId.equals(topicId)) {
+            throw RawTopicReader.replaced(topic, topicId, liveId);
+        }
+    }
+
+    @Override
+    public void close() throws IOException {
+        try {
+            if (admin != null) {
+                admin.close(Duration.ZERO);
+            }
+        } finally {
+            enumerator.close();
+        }
+    }
+
+    @Override
+    public void handleSplitRequest(int subtask, String hostname) {
+        enumerator.handleSplitRequest(subtask, hostname);
+    }
+
+    @Override
+    public void addSplitsBack(List<KafkaPartitionSplit> splits, int subtask) {
+        enumerator.addSplitsBack(splits, subtask);
+    }
+
+    @Override
+    public void addReader(int subtask) {
+        enumerator.addReader(subtask);
+    }
+
+    @Override
+    public KafkaSourceEnumState snapshotState(long checkpointId) throws Exception {
+        return enumerator.snapshotState(checkpointId);
+    }
+
+    @Override
+    public void notifyCheckpointComplete(long checkpointId) throws Exception {
+        enumerator.notifyCheckpointComplete(checkpointId);
+    }
+
+    @Override
+    public void notifyCheckpointAborted(long checkpointId) throws Exception {
+        enumerator.notifyCheckpointAborted(checkpointId);
+    }
+
+    @Override
+    public void handleSourceEvent(int subtask, SourceEvent event) {
+        enumerator.handleSourceEvent(subtask, event);
+    }
+}

@@ -1,0 +1,74 @@
+package io.github.eventdedup.job.settings;
+
+import java.io.Serializable;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.util.Properties;
+import java.util.regex.Pattern;
+import org.postgresql.Driver;
+
+/**
+ * How to reach the database. It travels in the job graph, so it holds no password: each process reads that from its own
+ * environment when it connects ({@link Secret}).
+ *
+ * @param url the JDBC URL
+ * @param user the role to log in as
+ */
+public record PostgresLogin(String url, String user) implements Serializable {
+
+    private static final long serialVersionUID = 1L;
+
+    static final Secret PASSWORD = new Secret("DEDUP_POSTGRES_PASSWORD");
+
+    private static final Pattern SSL_PASSWORD = Pattern.compile("(sslpassword=)[^&]*");
+
+    private static final String CONNECT_TIMEOUT_SECONDS = "10";
+
+    /** Longer than any batch takes; a server from which no answer comes is given up after this. */
+    private static final String SOCKET_TIMEOUT_SECONDS = "60";
+
+    public Connection connect() throws SQLException {
+        Properties properties = new Properties();
+        properties.setProperty("user", user);
+        properties.setProperty("password", PASSWORD.read());
+        properties.setProperty("connectTimeout", CONNECT_TIMEOUT_SECONDS);
+        properties.setProperty("socketTimeout", SOCKET_TIMEOUT_SECONDS);
+        properties.setProperty("tcpKeepAlive", "true");
+        properties.setProperty("ApplicationName", "event-deduplicator");
+        // Not through DriverManager: it knows the driver of the first job that a JobManager ran, not that of the class
+        // loader of the next one.
+        Connection connection = new Driver().connect(url, properties);
+        if (connection == null) {
+            throw new SQLException("not the URL of a Postgres database: " + shownUrl());
+        }
+        return connection;
+    }
+
+    /** The URL without what opens the key of a client certificate. */
+    public String shownUrl() {
+        return SSL_PASSWORD.matcher(url).replaceAll("$1***");
+    }
+
+    @Override
+    public String toString() {
+        return user + " at " + shownUrl();
+    }
+
+    /** What to say where {@link #connect} did not work. */
+    public String cannotBeUsed(Exception reason) {
+        return "Postgres at " + shownUrl() + " cannot be used as user '" + user
+                + "': start it, or correct DEDUP_POSTGRES_URL, DEDUP_POSTGRES_USER or " + PASSWORD.variable() + " ("
+                + reason.getMessage() + ")";
+    }
+
+    /** Lets go of the driver, which registers itself with the JVM and would keep the job's class loader alive for ever. */
+    public static void releaseDriver() {
+        try {
+            if (Driver.isRegistered()) {
+                Driver.deregister();
+            }
+        } catch (SQLException e) {
+            throw new IllegalStateException("a driver may always deregister itself", e);
+        }
+    }
+}
