@@ -1,6 +1,5 @@
 package io.github.eventdedup.job.kafka;
 
-import io.github.eventdedup.job.launch.Attachment;
 import io.github.eventdedup.job.model.SourceRecord;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -133,8 +132,8 @@ final class RawTopicReader implements SourceReader<SourceRecord, KafkaPartitionS
 
     private List<KafkaPartitionSplit> checked(Admin admin, List<KafkaPartitionSplit> splits)
             throws ExecutionException, InterruptedException {
-        TopicDescription live = Attachment.describe(admin, topic);
-        String liveId = Attachment.id(live);
+        TopicDescription live = TopicIds.describe(admin, topic);
+        String liveId = TopicIds.of(live);
         if (topicId != null && liveId != null && !liveId.equals(topicId)) {
             throw replaced(topic, topicId, liveId);
         }

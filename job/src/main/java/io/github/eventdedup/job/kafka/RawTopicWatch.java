@@ -1,6 +1,5 @@
 package io.github.eventdedup.job.kafka;
 
-import io.github.eventdedup.job.launch.Attachment;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
@@ -55,7 +54,7 @@ final class RawTopicWatch implements SplitEnumerator<KafkaPartitionSplit, KafkaS
     }
 
     private String liveId() throws ExecutionException, InterruptedException {
-        return Attachment.id(Attachment.describe(admin, topic));
+        return TopicIds.of(TopicIds.describe(admin, topic));
     }
 
     private void requireSame(String liveId, Throwable failure) {

@@ -5,6 +5,7 @@ import io.github.eventdedup.event.ClickHouseTable;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.job.clickhouse.table.ClickHouseErrors;
 import io.github.eventdedup.job.clickhouse.table.ClickHouseTableId;
+import io.github.eventdedup.job.kafka.TopicIds;
 import io.github.eventdedup.job.settings.Endpoints;
 import io.github.eventdedup.job.settings.InvalidSettingsException;
 import java.util.HashMap;
@@ -17,7 +18,6 @@ import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
-import org.apache.kafka.common.Uuid;
 
 /**
  * The topic that a job would read and the table that it would fill. A topic or table of the same name may be another: these
@@ -45,25 +45,14 @@ public record Attachment(String kafkaClusterId, String topicId, Map<Integer, Lon
             }
         }
         try (Admin admin = endpoints.kafka()) {
-            TopicDescription topic = describe(admin, stream.stream());
-            return new Attachment(admin.describeCluster().clusterId().get(), id(topic), ends(admin, topic), tableId);
+            TopicDescription topic = TopicIds.describe(admin, stream.stream());
+            return new Attachment(admin.describeCluster().clusterId().get(), TopicIds.of(topic), ends(admin, topic), tableId);
         } catch (ExecutionException | KafkaException e) {
             throw new InvalidSettingsException(List.of(endpoints.kafkaDoesNotAnswer(e)));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new InvalidSettingsException(List.of("interrupted while asking Kafka"));
         }
-    }
-
-    public static TopicDescription describe(Admin admin, String topic) throws ExecutionException, InterruptedException {
-        return admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic);
-    }
-
-    /** The id that Kafka gave a topic; null where its version gives none. */
-    public static String id(TopicDescription topic) {
-        return topic.topicId() == null || topic.topicId().equals(Uuid.ZERO_UUID)
-                ? null
-                : topic.topicId().toString();
     }
 
     private static Map<Integer, Long> ends(Admin admin, TopicDescription topic)
