@@ -5,7 +5,21 @@ import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.event.InvalidStreamDefinitionException;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.event.StreamDirectory;
-import io.github.eventdedup.ingest.IngestSettings.Limits;
+import io.github.eventdedup.ingest.access.ApiKeys;
+import io.github.eventdedup.ingest.access.FileWatch;
+import io.github.eventdedup.ingest.events.EventPublisher;
+import io.github.eventdedup.ingest.events.EventsRequest;
+import io.github.eventdedup.ingest.events.IngestHandler;
+import io.github.eventdedup.ingest.events.KafkaReadiness;
+import io.github.eventdedup.ingest.http.IngestServer;
+import io.github.eventdedup.ingest.http.TlsCertificate;
+import io.github.eventdedup.ingest.lookup.DeadLetters;
+import io.github.eventdedup.ingest.lookup.Receipts;
+import io.github.eventdedup.ingest.metrics.IngestMetrics;
+import io.github.eventdedup.ingest.response.ResponseWriter;
+import io.github.eventdedup.ingest.settings.IngestSettings;
+import io.github.eventdedup.ingest.settings.IngestSettings.Limits;
+import io.github.eventdedup.ingest.settings.StartupException;
 import java.io.IOException;
 import java.lang.reflect.Proxy;
 import java.nio.file.Files;
@@ -31,7 +45,7 @@ public final class HttpIngest implements AutoCloseable {
 
     private final IngestSettings settings;
     private final EventPublisher publisher;
-    private final EventsHandler events;
+    private final IngestHandler events;
     private final IngestServer server;
     /** Lets go of everything that was begun, what was begun last first. */
     private final Deque<Runnable> closers = new ArrayDeque<>();
@@ -56,11 +70,11 @@ public final class HttpIngest implements AutoCloseable {
             closers.push(receipts::close);
             IngestMetrics metrics = new IngestMetrics(publisher.producers());
             closers.push(metrics::close);
-            KafkaWatch watch = new KafkaWatch(settings.kafkaBootstrapServers(), streams.keySet(), publisher);
+            KafkaReadiness watch = new KafkaReadiness(settings.kafkaBootstrapServers(), streams.keySet(), publisher);
             closers.push(watch::close);
 
-            Answers answers = new Answers();
-            events = new EventsHandler(posted(streams, metrics), settings.limits(), answers, apiKeys);
+            ResponseWriter answers = new ResponseWriter();
+            events = new IngestHandler(posted(streams, metrics), settings.limits(), answers, apiKeys);
             int bound = settings.limits().inFlightBytes();
             metrics.inFlight("kafka", bound, publisher::freeBytes);
             metrics.inFlight("arriving", bound, events::freeBytes);
@@ -171,7 +185,7 @@ public final class HttpIngest implements AutoCloseable {
      *
      * @throws StartupException with what is wrong and what to do
      */
-    static HttpIngest start(IngestSettings settings) throws StartupException {
+    public static HttpIngest start(IngestSettings settings) throws StartupException {
         return new HttpIngest(settings);
     }
 
@@ -196,7 +210,7 @@ public final class HttpIngest implements AutoCloseable {
     }
 
     /** The port that is listened on. */
-    int port() {
+    public int port() {
         return server.port();
     }
 

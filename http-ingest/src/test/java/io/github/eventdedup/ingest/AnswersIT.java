@@ -1,16 +1,20 @@
 package io.github.eventdedup.ingest;
 
-import static io.github.eventdedup.ingest.TestEvents.PATH;
-import static io.github.eventdedup.ingest.TestEvents.STREAM;
-import static io.github.eventdedup.ingest.TestEvents.VECTOR;
-import static io.github.eventdedup.ingest.TestEvents.VECTOR_FINGERPRINT;
-import static io.github.eventdedup.ingest.TestEvents.event;
-import static io.github.eventdedup.ingest.TestEvents.fingerprint;
-import static io.github.eventdedup.ingest.TestEvents.problem;
+import static io.github.eventdedup.ingest.testing.TestEvents.PATH;
+import static io.github.eventdedup.ingest.testing.TestEvents.STREAM;
+import static io.github.eventdedup.ingest.testing.TestEvents.VECTOR;
+import static io.github.eventdedup.ingest.testing.TestEvents.VECTOR_FINGERPRINT;
+import static io.github.eventdedup.ingest.testing.TestEvents.event;
+import static io.github.eventdedup.ingest.testing.TestEvents.fingerprint;
+import static io.github.eventdedup.ingest.testing.TestEvents.problem;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.eventdedup.event.EventReader;
-import io.github.eventdedup.ingest.RawClient.Answer;
+import io.github.eventdedup.ingest.testing.RawClient;
+import io.github.eventdedup.ingest.testing.RawClient.Answer;
+import io.github.eventdedup.ingest.testing.TestEvents;
+import io.github.eventdedup.ingest.testing.TestIngest;
+import io.github.eventdedup.ingest.testing.TestKafka;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;

@@ -1,14 +1,17 @@
 package io.github.eventdedup.ingest;
 
-import static io.github.eventdedup.ingest.TestEvents.STREAM;
-import static io.github.eventdedup.ingest.TestEvents.event;
-import static io.github.eventdedup.ingest.TestEvents.problem;
-import static io.github.eventdedup.ingest.TestIngest.await;
+import static io.github.eventdedup.ingest.testing.TestEvents.STREAM;
+import static io.github.eventdedup.ingest.testing.TestEvents.event;
+import static io.github.eventdedup.ingest.testing.TestEvents.problem;
+import static io.github.eventdedup.ingest.testing.TestIngest.await;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.github.eventdedup.event.EventReader;
-import io.github.eventdedup.ingest.RawClient.Answer;
+import io.github.eventdedup.ingest.testing.RawClient;
+import io.github.eventdedup.ingest.testing.RawClient.Answer;
+import io.github.eventdedup.ingest.testing.TestEvents;
+import io.github.eventdedup.ingest.testing.TestIngest;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;

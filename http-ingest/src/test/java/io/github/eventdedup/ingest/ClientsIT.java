@@ -1,13 +1,17 @@
 package io.github.eventdedup.ingest;
 
-import static io.github.eventdedup.ingest.TestEvents.STREAM;
-import static io.github.eventdedup.ingest.TestEvents.VECTOR;
-import static io.github.eventdedup.ingest.TestEvents.VECTOR_FINGERPRINT;
+import static io.github.eventdedup.ingest.testing.TestEvents.STREAM;
+import static io.github.eventdedup.ingest.testing.TestEvents.VECTOR;
+import static io.github.eventdedup.ingest.testing.TestEvents.VECTOR_FINGERPRINT;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
+import io.github.eventdedup.ingest.events.IngestHandler;
+import io.github.eventdedup.ingest.testing.RawClient;
+import io.github.eventdedup.ingest.testing.TestEvents;
+import io.github.eventdedup.ingest.testing.TestIngest;
 import java.io.File;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -226,7 +230,7 @@ class ClientsIT {
         Matcher event = Pattern.compile("local event = '(.*)'").matcher(snippet.group());
         assertThat(event.find()).isTrue();
         TestEvents.fingerprint(RawClient.post(
-                ingest.port(), EventsHandler.LEGACY_PATH, event.group(1).formatted(1, 1, "2025-05-01T00:00:00Z", 1)));
+                ingest.port(), IngestHandler.LEGACY_PATH, event.group(1).formatted(1, 1, "2025-05-01T00:00:00Z", 1)));
     }
 
     /** One answer of a service in trouble; status 0 closes the connection without any. */

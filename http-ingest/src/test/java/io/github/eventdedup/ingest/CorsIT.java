@@ -1,10 +1,14 @@
 package io.github.eventdedup.ingest;
 
-import static io.github.eventdedup.ingest.TestEvents.PATH;
-import static io.github.eventdedup.ingest.TestEvents.problem;
+import static io.github.eventdedup.ingest.testing.TestEvents.PATH;
+import static io.github.eventdedup.ingest.testing.TestEvents.problem;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.github.eventdedup.ingest.RawClient.Answer;
+import io.github.eventdedup.ingest.access.ApiKeysTest;
+import io.github.eventdedup.ingest.testing.RawClient;
+import io.github.eventdedup.ingest.testing.RawClient.Answer;
+import io.github.eventdedup.ingest.testing.TestEvents;
+import io.github.eventdedup.ingest.testing.TestIngest;
 import io.github.eventdedup.servers.FreePort;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;

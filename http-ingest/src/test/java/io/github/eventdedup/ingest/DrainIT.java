@@ -1,17 +1,22 @@
 package io.github.eventdedup.ingest;
 
-import static io.github.eventdedup.ingest.TestEvents.PATH;
-import static io.github.eventdedup.ingest.TestEvents.STREAM;
-import static io.github.eventdedup.ingest.TestEvents.VECTOR;
-import static io.github.eventdedup.ingest.TestEvents.VECTOR_FINGERPRINT;
-import static io.github.eventdedup.ingest.TestEvents.fingerprint;
-import static io.github.eventdedup.ingest.TestEvents.fingerprints;
-import static io.github.eventdedup.ingest.TestEvents.problem;
-import static io.github.eventdedup.ingest.TestIngest.await;
+import static io.github.eventdedup.ingest.testing.TestEvents.PATH;
+import static io.github.eventdedup.ingest.testing.TestEvents.STREAM;
+import static io.github.eventdedup.ingest.testing.TestEvents.VECTOR;
+import static io.github.eventdedup.ingest.testing.TestEvents.VECTOR_FINGERPRINT;
+import static io.github.eventdedup.ingest.testing.TestEvents.fingerprint;
+import static io.github.eventdedup.ingest.testing.TestEvents.fingerprints;
+import static io.github.eventdedup.ingest.testing.TestEvents.problem;
+import static io.github.eventdedup.ingest.testing.TestIngest.await;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowable;
 
-import io.github.eventdedup.ingest.RawClient.Answer;
+import io.github.eventdedup.ingest.benchmark.Load;
+import io.github.eventdedup.ingest.testing.RawClient;
+import io.github.eventdedup.ingest.testing.RawClient.Answer;
+import io.github.eventdedup.ingest.testing.TestEvents;
+import io.github.eventdedup.ingest.testing.TestIngest;
+import io.github.eventdedup.ingest.testing.TestKafka;
 import io.github.eventdedup.servers.FreePort;
 import java.io.IOException;
 import java.net.ConnectException;

@@ -1,12 +1,18 @@
 package io.github.eventdedup.ingest;
 
-import static io.github.eventdedup.ingest.TestIngest.await;
+import static io.github.eventdedup.ingest.testing.TestIngest.await;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.event.StreamDefinition;
+import io.github.eventdedup.ingest.settings.IngestSettings;
+import io.github.eventdedup.ingest.testing.FuzzedRequests;
+import io.github.eventdedup.ingest.testing.LogLines;
+import io.github.eventdedup.ingest.testing.TestEvents;
+import io.github.eventdedup.ingest.testing.TestIngest;
+import io.github.eventdedup.ingest.testing.TestKafka;
 import java.io.BufferedInputStream;
 import java.io.BufferedOutputStream;
 import java.io.ByteArrayInputStream;

@@ -1,16 +1,24 @@
 package io.github.eventdedup.ingest;
 
-import static io.github.eventdedup.ingest.TestEvents.PATH;
-import static io.github.eventdedup.ingest.TestEvents.STREAM;
-import static io.github.eventdedup.ingest.TestEvents.VECTOR;
-import static io.github.eventdedup.ingest.TestEvents.event;
-import static io.github.eventdedup.ingest.TestEvents.fingerprint;
-import static io.github.eventdedup.ingest.TestEvents.fingerprints;
-import static io.github.eventdedup.ingest.TestEvents.problem;
-import static io.github.eventdedup.ingest.TestIngest.await;
+import static io.github.eventdedup.ingest.testing.TestEvents.PATH;
+import static io.github.eventdedup.ingest.testing.TestEvents.STREAM;
+import static io.github.eventdedup.ingest.testing.TestEvents.VECTOR;
+import static io.github.eventdedup.ingest.testing.TestEvents.event;
+import static io.github.eventdedup.ingest.testing.TestEvents.fingerprint;
+import static io.github.eventdedup.ingest.testing.TestEvents.fingerprints;
+import static io.github.eventdedup.ingest.testing.TestEvents.problem;
+import static io.github.eventdedup.ingest.testing.TestIngest.await;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.eventdedup.ingest.benchmark.Load;
+import io.github.eventdedup.ingest.events.EventPublisher;
+import io.github.eventdedup.ingest.settings.IngestSettings;
+import io.github.eventdedup.ingest.testing.LogLines;
+import io.github.eventdedup.ingest.testing.RawClient;
+import io.github.eventdedup.ingest.testing.TestEvents;
+import io.github.eventdedup.ingest.testing.TestIngest;
+import io.github.eventdedup.ingest.testing.TestKafka;
 import java.io.EOFException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;

@@ -1,16 +1,20 @@
 package io.github.eventdedup.ingest;
 
-import static io.github.eventdedup.ingest.TestEvents.PATH;
-import static io.github.eventdedup.ingest.TestEvents.VECTOR;
-import static io.github.eventdedup.ingest.TestEvents.fingerprint;
-import static io.github.eventdedup.ingest.TestEvents.problem;
+import static io.github.eventdedup.ingest.testing.TestEvents.PATH;
+import static io.github.eventdedup.ingest.testing.TestEvents.VECTOR;
+import static io.github.eventdedup.ingest.testing.TestEvents.fingerprint;
+import static io.github.eventdedup.ingest.testing.TestEvents.problem;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
-import io.github.eventdedup.ingest.OpenApiDocument.Example;
-import io.github.eventdedup.ingest.OpenApiDocument.Operation;
-import io.github.eventdedup.ingest.RawClient.Answer;
+import io.github.eventdedup.ingest.events.IngestHandler;
+import io.github.eventdedup.ingest.testing.OpenApiDocument;
+import io.github.eventdedup.ingest.testing.OpenApiDocument.Example;
+import io.github.eventdedup.ingest.testing.OpenApiDocument.Operation;
+import io.github.eventdedup.ingest.testing.RawClient;
+import io.github.eventdedup.ingest.testing.RawClient.Answer;
+import io.github.eventdedup.ingest.testing.TestIngest;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -159,7 +163,7 @@ class OpenApiIT {
                 + "\r\nContent-Length: " + length + "\r\n";
         Answer answer = RawClient.request(ingest.port(), head, "{}".getBytes(StandardCharsets.UTF_8));
         assertThat(answer.status()).isEqualTo(status);
-        isAsDocumented(document.operation("POST", EventsHandler.STREAM_PATH), answer);
+        isAsDocumented(document.operation("POST", IngestHandler.STREAM_PATH), answer);
     }
 
     @Test

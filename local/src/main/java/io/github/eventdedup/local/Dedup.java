@@ -1,5 +1,15 @@
 package io.github.eventdedup.local;
 
+import io.github.eventdedup.local.prove.Fault;
+import io.github.eventdedup.local.prove.Prove;
+import io.github.eventdedup.local.system.FlinkCluster;
+import io.github.eventdedup.local.system.FlinkRest;
+import io.github.eventdedup.local.system.Layout;
+import io.github.eventdedup.local.system.LocalException;
+import io.github.eventdedup.local.system.LocalSystem;
+import io.github.eventdedup.local.system.RunState;
+import io.github.eventdedup.local.system.Status;
+import io.github.eventdedup.local.system.Supervisor;
 import io.github.eventdedup.servers.ChildProcess;
 import io.github.eventdedup.servers.ServerException;
 import java.io.IOException;

@@ -1,10 +1,14 @@
 package io.github.eventdedup.local;
 
-import static io.github.eventdedup.local.RunningSystem.RECOVERED_WITHIN;
+import static io.github.eventdedup.local.testing.RunningSystem.RECOVERED_WITHIN;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.github.eventdedup.local.system.FlinkRest;
+import io.github.eventdedup.local.testing.Clients;
+import io.github.eventdedup.local.testing.DedupCommand;
+import io.github.eventdedup.local.testing.RunningSystem;
 import java.nio.file.FileSystem;
 import java.nio.file.FileSystems;
 import java.nio.file.Files;

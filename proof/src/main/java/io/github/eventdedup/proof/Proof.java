@@ -1,5 +1,8 @@
 package io.github.eventdedup.proof;
 
+import io.github.eventdedup.proof.audit.Audit;
+import io.github.eventdedup.proof.load.Load;
+import io.github.eventdedup.proof.system.ProofException;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 

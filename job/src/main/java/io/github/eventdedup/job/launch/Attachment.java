@@ -46,7 +46,8 @@ public record Attachment(String kafkaClusterId, String topicId, Map<Integer, Lon
         }
         try (Admin admin = endpoints.kafka()) {
             TopicDescription topic = TopicIds.describe(admin, stream.stream());
-            return new Attachment(admin.describeCluster().clusterId().get(), TopicIds.of(topic), ends(admin, topic), tableId);
+            return new Attachment(
+                    admin.describeCluster().clusterId().get(), TopicIds.of(topic), ends(admin, topic), tableId);
         } catch (ExecutionException | KafkaException e) {
             throw new InvalidSettingsException(List.of(endpoints.kafkaDoesNotAnswer(e)));
         } catch (InterruptedException e) {

@@ -1,0 +1,2 @@
+/** The web server and everything around a request that is not its events. */
+package io.github.eventdedup.ingest.http;

@@ -1,0 +1,2 @@
+/** What became of an event: receipts from Postgres, dead letters from Kafka. */
+package io.github.eventdedup.ingest.lookup;

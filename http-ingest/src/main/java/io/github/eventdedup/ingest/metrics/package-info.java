@@ -1,0 +1,2 @@
+/** Metrics of the ingest. */
+package io.github.eventdedup.ingest.metrics;

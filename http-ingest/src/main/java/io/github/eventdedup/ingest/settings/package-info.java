@@ -1,0 +1,2 @@
+/** Settings of the ingest. */
+package io.github.eventdedup.ingest.settings;

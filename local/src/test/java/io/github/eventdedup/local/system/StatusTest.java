@@ -1,0 +1,86 @@
+package io.github.eventdedup.local.system;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.eventdedup.local.system.Status.JobStatus;
+import io.github.eventdedup.local.system.Status.ProcessStatus;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+
+class StatusTest {
+
+    @Test
+    void aRefusedEventIsADeadLetterAndNotUnique() {
+        JobStatus job = JobStatus.of(
+                "s",
+                "RUNNING",
+                Map.of("received", 100L, "unique", 60L, "duplicate", 35L, "deadLettered", 5L, "refused", 2L));
+
+        assertThat(job).isEqualTo(new JobStatus("s", "RUNNING", 100L, 58L, 35L, 7L));
+        assertThat(job.unique() + job.duplicate() + job.deadLettered()).isEqualTo(job.received());
+    }
+
+    @Test
+    void countsThatAreNotAllThereAreUnknown() {
+        assertThat(JobStatus.of("s", "CREATED", Map.of("received", 100L)))
+                .isEqualTo(new JobStatus("s", "CREATED", null, null, null, null));
+    }
+
+    @Test
+    void theFormatForProgramsIsAContract() {
+        Status status = new Status(
+                List.of(
+                        new ProcessStatus("kafka", 1L, 9092, "up"),
+                        new ProcessStatus("taskmanager", null, null, "down")),
+                List.of(new JobStatus("view-events", "RUNNING", 4L, 2L, 1L, 1L)));
+
+        assertThat(status.json())
+                .isEqualTo(
+                        "{\"processes\":[{\"name\":\"kafka\",\"pid\":1,\"port\":9092,\"health\":\"up\",\"reason\":null},"
+                                + "{\"name\":\"taskmanager\",\"pid\":null,\"port\":null,\"health\":\"down\",\"reason\":null}],"
+                                + "\"jobs\":[{\"stream\":\"view-events\",\"state\":\"RUNNING\",\"received\":4,\"unique\":2,"
+                                + "\"duplicate\":1,\"deadLettered\":1,\"reason\":null}],"
+                                + "\"problems\":[\"taskmanager is down\"]}");
+    }
+
+    @Test
+    void itEndsWithZeroOnlyWhereAllOfItRuns() {
+        ProcessStatus up = new ProcessStatus("kafka", 1L, 9092, "up");
+        ProcessStatus down = new ProcessStatus("ingest", null, 8001, "down", "its log ends with: no memory");
+        JobStatus runs = new JobStatus("s", "RUNNING", 0L, 0L, 0L, 0L);
+        JobStatus restarts = new JobStatus("s", "RESTARTING", null, null, null, null, "long overflow");
+        JobStatus runsForNow = new JobStatus("s", "RUNNING", 0L, 0L, 0L, 0L, "failed 4 times: long overflow");
+
+        assertThat(new Status(List.of(up), List.of(runs)).exitCode()).isZero();
+        assertThat(new Status(List.of(up, down), List.of(runs)).exitCode()).isEqualTo(3);
+        assertThat(new Status(List.of(up), List.of(restarts)).exitCode()).isEqualTo(3);
+        assertThat(new Status(List.of(up), List.of(runsForNow)).exitCode()).isEqualTo(3);
+        assertThat(new Status(List.of(down), List.of(runs)).exitCode()).isEqualTo(4);
+    }
+
+    @Test
+    void theReasonIsInTheTable() {
+        ProcessStatus up = new ProcessStatus("kafka", 1L, 9092, "up");
+        ProcessStatus down = new ProcessStatus("ingest", null, 8001, "down", "its log ends with: no memory");
+        JobStatus restarts = new JobStatus("s", "RESTARTING", null, null, null, null, "long overflow");
+
+        assertThat(new Status(List.of(up, down), List.of(restarts)).table().lines())
+                .contains("  ingest is down: its log ends with: no memory", "  job s is RESTARTING: long overflow");
+        assertThat(new Status(List.of(down), List.of()).table()).contains("nothing runs: start it with ./dedup up");
+    }
+
+    @Test
+    void aJobFailsUntilACheckpointAfterItsLastFailure() {
+        FlinkRest.Failure last = new FlinkRest.Failure(100_000, "B");
+        FlinkRest.Failure before = new FlinkRest.Failure(50_000, "A");
+
+        assertThat(StreamJob.failing(List.of(), 0, 100_000)).isEmpty();
+        assertThat(StreamJob.failing(List.of(last), 90_000, 101_000)).contains("B");
+        assertThat(StreamJob.failing(List.of(last), 110_000, 111_000)).isEmpty();
+        assertThat(StreamJob.failing(List.of(last, before), 105_000, 106_000))
+                .as("one that fails as often as it runs")
+                .contains("failed 2 times in the last minute: B");
+        assertThat(StreamJob.failing(List.of(last, before), 105_000, 115_000)).isEmpty();
+    }
+}

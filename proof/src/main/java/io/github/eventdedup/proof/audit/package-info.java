@@ -1,0 +1,2 @@
+/** Decides anew what must be stored, and compares. */
+package io.github.eventdedup.proof.audit;

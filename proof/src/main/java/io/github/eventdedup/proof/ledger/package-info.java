@@ -1,0 +1,2 @@
+/** The file in which a load notes what was acknowledged. */
+package io.github.eventdedup.proof.ledger;

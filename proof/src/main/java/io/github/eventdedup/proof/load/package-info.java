@@ -1,0 +1,2 @@
+/** Sends events as clients do, and measures. */
+package io.github.eventdedup.proof.load;
