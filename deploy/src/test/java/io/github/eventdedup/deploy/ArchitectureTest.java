@@ -38,8 +38,7 @@ class ArchitectureTest {
         }
 
         private JavaClasses classes() {
-            return new ClassFileImporter()
-                    .importPath(PROJECT.resolve(directory).resolve("target/classes"));
+            return new ClassFileImporter().importPath(PROJECT.resolve(directory).resolve("target/classes"));
         }
     }
 
@@ -79,11 +78,11 @@ class ArchitectureTest {
         Map<String, Long> types = module.classes().stream()
                 .filter(JavaClass::isTopLevelClass)
                 .filter(type -> !type.getSimpleName().equals("package-info"))
-                .collect(Collectors.groupingBy(
-                        JavaClass::getPackageName, Collectors.counting()));
+                .collect(Collectors.groupingBy(JavaClass::getPackageName, Collectors.counting()));
         assertThat(types).isNotEmpty();
         if (!FLAT.contains(module.name)) {
-            assertThat(types).allSatisfy((name, count) -> assertThat(count).as(name).isLessThanOrEqualTo(MAX_TYPES));
+            assertThat(types)
+                    .allSatisfy((name, count) -> assertThat(count).as(name).isLessThanOrEqualTo(MAX_TYPES));
         }
     }
 
@@ -94,7 +93,8 @@ class ArchitectureTest {
         for (JavaClass type : module.classes()) {
             assertThat(type.getPackageName() + ".").startsWith(BASE + module.name + ".");
             type.getDirectDependenciesFromSelf().stream()
-                    .map(dependency -> dependency.getTargetClass().getBaseComponentType().getPackageName() + ".")
+                    .map(dependency ->
+                            dependency.getTargetClass().getBaseComponentType().getPackageName() + ".")
                     .filter(name -> name.startsWith(BASE))
                     .map(name -> name.substring(BASE.length()).replaceFirst("\\..*", ""))
                     .filter(name -> !name.equals(module.name))

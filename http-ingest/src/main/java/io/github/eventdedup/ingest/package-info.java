@@ -2,7 +2,7 @@
  * Takes events over HTTP and answers once Kafka has them on disk; says afterwards what became of one.
  *
  * <pre>
- * POST → EventsHandler → EventsRequest → EventSplitter → {@link io.github.eventdedup.event.EventReader} → EventPublisher → Kafka acknowledges → 202
+ * POST → IngestHandler → EventsRequest → EventSplitter → {@link io.github.eventdedup.event.EventReader} → EventPublisher → Kafka acknowledges → 202
  *                             │ gunzip       one by one       ↘ 400                                  ↘ 503 (full, or Kafka away)
  *                             ╰─ answers when all have an outcome
  *
