@@ -5,6 +5,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.github.eventdedup.event.ReasonCode;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.job.deadletters.HandledNote;
 import io.github.eventdedup.job.deadletters.KeptLetter;
@@ -22,6 +23,7 @@ import java.nio.file.Path;
 import java.time.Instant;
 import java.time.format.DateTimeParseException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -37,6 +39,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.Spec;
 import picocli.CommandLine.TypeConversionException;
@@ -104,6 +107,9 @@ public final class DeadLetters implements Runnable {
         return line.execute(arguments.toArray(String[]::new));
     }
 
+    private static final Pattern POSITION = Pattern.compile("\\d{1,9}:\\d{1,18}");
+    private static final Pattern FINGERPRINT = Pattern.compile("[0-9a-fA-F]{64}");
+
     /** Which letters are meant. */
     private static final class Selection {
 
@@ -149,6 +155,30 @@ public final class DeadLetters implements Runnable {
 
         boolean namesOne() {
             return position != null || fingerprint != null;
+        }
+
+        /** The values that no letter can have, in the words of a wrong argument. */
+        void check(CommandLine command) {
+            if (stream == null && position != null) {
+                throw new ParameterException(command, "--position: say of which stream with --stream");
+            }
+            if (position != null && !POSITION.matcher(position).matches()) {
+                throw new ParameterException(
+                        command, "--position " + position + ": give PARTITION:OFFSET, as in 3:1042");
+            }
+            if (fingerprint != null && !FINGERPRINT.matcher(fingerprint).matches()) {
+                throw new ParameterException(
+                        command, "--fingerprint " + fingerprint + ": give all of its 64 hexadecimal digits");
+            }
+            List<String> codes =
+                    Arrays.stream(ReasonCode.values()).map(ReasonCode::code).toList();
+            if (reasonCode != null && !codes.contains(reasonCode)) {
+                throw new ParameterException(
+                        command, "--reason-code " + reasonCode + ": there are " + String.join(", ", codes));
+            }
+            if (from != null && to != null && !from.isBefore(to)) {
+                throw new ParameterException(command, "--from " + from + " is not before --to " + to);
+            }
         }
 
         boolean isEverything() {
@@ -251,7 +281,7 @@ public final class DeadLetters implements Runnable {
                     int limit)
             throws InvalidSettingsException {
         if (limit < 1) {
-            throw new LettersException("--limit " + limit + ": give a number from 1");
+            throw new ParameterException(spec.commandLine(), "--limit " + limit + ": give a number from 1");
         }
         Endpoints endpoints = endpoints();
         ArrayNode json = JSON.createArrayNode();
@@ -458,6 +488,7 @@ public final class DeadLetters implements Runnable {
     }
 
     private List<StreamDefinition> streams(Selection selection) throws InvalidSettingsException {
+        selection.check(spec.commandLine());
         List<String> errors = new ArrayList<>();
         List<StreamDefinition> streams = new ArrayList<>();
         if (directory == null) {
@@ -468,20 +499,21 @@ public final class DeadLetters implements Runnable {
         if (!errors.isEmpty()) {
             throw new InvalidSettingsException(errors);
         }
-        if (selection.position != null && selection.stream == null) {
-            throw new LettersException("--position: say of which stream with --stream");
-        }
         if (selection.stream == null) {
             return streams;
         }
         return List.of(streams.stream()
                 .filter(stream -> stream.stream().equals(selection.stream))
                 .findFirst()
-                .orElseThrow(() -> new LettersException("--stream " + selection.stream + ": no file in " + directory
-                        + " defines it; there are "
-                        + String.join(
-                                ", ",
-                                streams.stream().map(StreamDefinition::stream).toList()))));
+                .orElseThrow(() -> new ParameterException(
+                        spec.commandLine(),
+                        "--stream " + selection.stream + ": no file in " + directory
+                                + " defines it; there are "
+                                + String.join(
+                                        ", ",
+                                        streams.stream()
+                                                .map(StreamDefinition::stream)
+                                                .toList()))));
     }
 
     /** The letters that are meant, each once, the oldest first. */

@@ -24,10 +24,18 @@ class DeadLettersTest {
                 .startsWith("2 ")
                 .contains("--from", "'yesterday' is no time such as 2026-11-28T06:00:00Z");
         assertThat(say("list", "--stream", "unknown"))
-                .startsWith("1 --stream unknown: no file in")
+                .startsWith("2 --stream unknown: no file in")
                 .contains("view-events", "user-logins");
-        assertThat(say("replay", "--position", "0:1")).startsWith("1 --position: say of which stream");
-        assertThat(say("show", "--limit", "-1")).startsWith("1 --limit -1: give a number from 1");
+        assertThat(say("replay", "--position", "0:1")).startsWith("2 --position: say of which stream");
+        assertThat(say("show", "--limit", "-1")).startsWith("2 --limit -1: give a number from 1");
+        assertThat(say("replay", "--stream", "view-events", "--position", "3:10:1"))
+                .startsWith("2 --position 3:10:1: give PARTITION:OFFSET");
+        assertThat(say("replay", "--reason-code", "rejected"))
+                .startsWith("2 --reason-code rejected: there are ")
+                .contains("rejected-by-postgres");
+        assertThat(say("show", "--fingerprint", "abc")).startsWith("2 --fingerprint abc: give all of its 64");
+        assertThat(say("list", "--from", "2026-11-28T12:00:00Z", "--to", "2026-11-28T11:00:00Z"))
+                .startsWith("2 --from 2026-11-28T12:00:00Z is not before --to 2026-11-28T11:00:00Z");
         assertThat(say("discard")).startsWith("1 discard: say which letters");
         assertThat(Fixtures.deadLetters(Fixtures.file("no-such-directory"), NOWHERE, "list"))
                 .startsWith("1 --streams: cannot read the directory");

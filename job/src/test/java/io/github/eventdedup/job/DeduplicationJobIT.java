@@ -115,6 +115,21 @@ class DeduplicationJobIT {
     }
 
     @Test
+    void aSideTopicThatIsDeletedIsNamedUntilItIsThereAgain() throws Exception {
+        topics.send(Fixtures.viewEvent("first", "watch"));
+        awaitCounts(new Counts(1, 1, 0, 0, 0, 0));
+        try (Admin admin = servers.endpoints().kafka()) {
+            admin.deleteTopics(List.of(stream.deadLettersTopic())).all().get();
+        }
+        await().atMost(PATIENCE)
+                .untilAsserted(() -> assertThat(metrics.lastFailure())
+                        .contains("Kafka has no topic '" + stream.deadLettersTopic() + "'", "Create it again"));
+        Fixtures.createTopics(servers.endpoints(), stream);
+        topics.send(null, "not json".getBytes(UTF_8));
+        awaitCounts(new Counts(2, 1, 0, 1, 0, 0));
+    }
+
+    @Test
     void badRecordsBecomeDeadLettersWithTheirReasonAndTheJobGoesOn() throws Exception {
         Map<String, byte[]> bad = new LinkedHashMap<>();
         bad.put("is not JSON", "not json".getBytes(UTF_8));

@@ -75,6 +75,9 @@ final class Dedup implements Runnable {
 
         Layout layout() {
             Path home = Path.of(System.getProperty("dedup.home", "")).toAbsolutePath();
+            if (dataDir != null && dataDir.toString().isBlank()) {
+                throw new LocalException("--data-dir: is empty; give a directory, or leave the option out");
+            }
             Path data = (dataDir == null ? home.resolve(".dedup") : dataDir)
                     .toAbsolutePath()
                     .normalize();

@@ -1,5 +1,6 @@
 package io.github.eventdedup.local;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
@@ -12,6 +13,7 @@ import io.github.eventdedup.local.system.Status;
 import io.github.eventdedup.local.testing.Clients;
 import io.github.eventdedup.local.testing.DedupCommand;
 import io.github.eventdedup.local.testing.RunningSystem;
+import io.github.eventdedup.servers.PausedProcesses;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
@@ -22,6 +24,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.MethodOrderer;
@@ -226,6 +229,51 @@ class DedupUpIT {
     }
 
     @Test
+    @Order(7)
+    void saysWhatWorksForNothing() throws Exception {
+        system.logins.alter("ALTER TABLE user_logins RESET SETTING non_replicated_deduplication_window");
+        system.logins.insert(1);
+        awaitStatus("job user-logins is RUNNING: waits, no row is stored: cannot take rows, the table user_logins"
+                + " remembers 0 parts");
+        system.logins.alter("ALTER TABLE user_logins MODIFY SETTING non_replicated_deduplication_window = 1000");
+        system.execute("ALTER TABLE user_logins RENAME username TO username_of_before");
+        awaitStatus("relay is up: waits, no row is sent: ");
+        system.execute("ALTER TABLE user_logins RENAME username_of_before TO username");
+        system.logins.awaitStored();
+        await().atMost(RunningSystem.STORED_WITHIN)
+                .untilAsserted(() -> assertThat(dedup.call("status").status()).isZero());
+    }
+
+    private void awaitStatus(String problem) {
+        await().atMost(RunningSystem.STORED_WITHIN).untilAsserted(() -> {
+            DedupCommand.Result status = dedup.call("status");
+            assertThat(status.output()).contains(problem);
+            assertThat(status.status()).isEqualTo(Status.SOME_NOT_UP);
+        });
+    }
+
+    /** A server that is stopped takes connections and never answers. */
+    @Test
+    @Order(7)
+    void saysWhatIsPaused() throws Exception {
+        PausedProcesses paused = new PausedProcesses();
+        try {
+            ProcessHandle postgres =
+                    new RunState(dedup.layout().run()).process("postgres").orElseThrow();
+            for (ProcessHandle process :
+                    Stream.concat(Stream.of(postgres), postgres.descendants()).toList()) {
+                paused.pause(process);
+            }
+            DedupCommand.Result status = dedup.call("status");
+            assertThat(status.status()).as(status.output()).isEqualTo(Status.SOME_NOT_UP);
+            assertThat(status.output()).contains("postgres is starting");
+        } finally {
+            paused.resume();
+        }
+        system.awaitAllUp();
+    }
+
+    @Test
     void namesADataDirectoryThatCannotBeWritten() throws Exception {
         DedupCommand other = DedupCommand.in(Files.writeString(directory.resolve("file"), ""));
         for (String[] arguments : new String[][] {{"up"}, {"up", "--detach"}}) {
@@ -275,6 +323,17 @@ class DedupUpIT {
                     .contains("another directory");
         }
         assertThat(directory.resolve("my data")).doesNotExist();
+    }
+
+    @Test
+    void refusesADataDirectoryWithoutAName() throws Exception {
+        Process process = new ProcessBuilder(
+                        dedup.layout().home().resolve("dedup").toString(), "status", "--data-dir", "")
+                .redirectErrorStream(true)
+                .start();
+        assertThat(new String(process.getInputStream().readAllBytes(), UTF_8))
+                .startsWith("--data-dir: is empty; give a directory");
+        assertThat(process.waitFor()).isEqualTo(1);
     }
 
     /** It would forget the streams that are left out as well, and the next `up` would store their rows twice. */

@@ -114,8 +114,10 @@ final class SentRows {
         }
     }
 
+    /** Records of other origin, events that a client has posted say, have ids that no row has. */
     private void note(ConsumerRecord<byte[], byte[]> record) {
-        OptionalLong id = record.value() == null ? OptionalLong.empty() : id(record.value());
+        boolean isRow = record.value() != null && record.headers().lastHeader(TopicWriter.OUTBOX_HEADER) != null;
+        OptionalLong id = isRow ? id(record.value()) : OptionalLong.empty();
         if (id.isPresent()) {
             note(id.getAsLong(), record.key(), record.value(), Instant.ofEpochMilli(record.timestamp()));
         }

@@ -16,6 +16,8 @@ import org.apache.kafka.common.config.TopicConfig;
 import org.apache.kafka.common.errors.AuthorizationException;
 import org.apache.kafka.common.errors.RecordTooLargeException;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
+import org.apache.kafka.common.header.Header;
+import org.apache.kafka.common.header.internals.RecordHeader;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
@@ -24,8 +26,16 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  */
 final class TopicWriter implements AutoCloseable {
 
-    /** What Kafka counts for a record beside its value: the head of a batch and of a record, and the fingerprint. */
-    private static final int OVERHEAD_BYTES = 61 + 21 + 32;
+    /**
+     * What Kafka counts for a record beside its value: the head of a batch and of a record, the fingerprint, and
+     * the header.
+     */
+    private static final int OVERHEAD_BYTES = 61 + 21 + 32 + 20;
+
+    /** The name of a header that each record of a relay has, without a value: it holds a row. */
+    static final String OUTBOX_HEADER = "outbox";
+
+    private static final List<Header> HEADERS = List.of(new RecordHeader(OUTBOX_HEADER, new byte[0]));
 
     /** A machine that starts everything at once, after a power failure, may need that long for a first answer. */
     private static final int ADMIN_TIMEOUT_MILLIS = 20_000;
@@ -166,7 +176,7 @@ final class TopicWriter implements AutoCloseable {
         awaited++;
         try {
             var unused = producer.send(
-                    new ProducerRecord<>(topic, partition, key, value), (position, e) -> completed(rowId, e));
+                    new ProducerRecord<>(topic, partition, key, value, HEADERS), (position, e) -> completed(rowId, e));
         } catch (KafkaException | IllegalStateException e) {
             // A producer that a callback has closed says no more than that; the callback knows why.
             throw doesNotAcknowledge(failureOr(e));

@@ -167,6 +167,18 @@ class FollowIT {
         assertThat(outbox.messages()).hasSize(31);
     }
 
+    /** A client may POST to the stream, or write to its topic, ids that no row will ever have. */
+    @Test
+    void takesAnEventOfOtherOriginForNoRow() throws Exception {
+        outbox.insert(3, 1);
+        assertThat(outbox.once()).hasSize(3);
+        outbox.send("{\"id\":9000000000,\"user\":\"x\",\"event\":\"e\",\"timestamp\":1}");
+        outbox.insert("next");
+        RelayProcess relay = outbox.relay("--once");
+        assertThat(relay.endsWith(0)).hasSize(1);
+        assertThat(relay.errors()).isEmpty();
+    }
+
     @Test
     void sendsRowsWhoseIdsStartAgainWhereItIsToldTo() throws Exception {
         String table = outbox.table;

@@ -28,8 +28,11 @@ import java.util.stream.IntStream;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /** A table and a topic for one test, the stream that joins them, and the relays that were started for it. */
 final class TestOutbox implements AutoCloseable {
@@ -80,6 +83,17 @@ final class TestOutbox implements AutoCloseable {
 
     Path streamFile() {
         return directory.resolve("stream.yaml");
+    }
+
+    /** Writes to the topic as a client of its own would. */
+    void send(String event) throws Exception {
+        try (KafkaProducer<byte[], byte[]> producer = new KafkaProducer<>(
+                Map.of("bootstrap.servers", servers.kafka().bootstrapServers()),
+                new ByteArraySerializer(),
+                new ByteArraySerializer())) {
+            producer.send(new ProducerRecord<>(stream, event.getBytes(StandardCharsets.UTF_8)))
+                    .get();
+        }
     }
 
     private void createTopic() throws Exception {

@@ -6,6 +6,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /** What a process that ended has written to its log last, as far as it says why. */
@@ -31,24 +32,31 @@ public final class LastWords {
      * @return empty where there is none
      */
     public static Optional<String> in(Path log, long begin) {
-        List<String> lines;
-        try (RandomAccessFile file = new RandomAccessFile(log.toFile(), "r")) {
-            long from = Math.max(begin, file.length() - TAIL_BYTES);
-            byte[] tail = new byte[(int) Math.max(0, file.length() - from)];
-            file.seek(from);
-            file.readFully(tail);
-            lines = new String(tail, StandardCharsets.UTF_8)
-                    .lines()
-                    .filter(line -> !line.isBlank() && !STACK.matcher(line).matches())
-                    .toList();
-        } catch (IOException e) {
-            return Optional.empty();
-        }
+        List<String> lines = tail(log, begin).stream()
+                .filter(line -> !line.isBlank() && !STACK.matcher(line).matches())
+                .toList();
         return last(lines, OUT_OF_MEMORY)
                 .or(() -> last(lines, ERROR))
                 .or(() -> lines.isEmpty() ? Optional.empty() : Optional.of(lines.get(lines.size() - 1)))
                 .map(String::strip)
                 .map(line -> line.length() <= LONGEST ? line : line.substring(0, LONGEST) + " …");
+    }
+
+    /** The last place in the end of a log that a pattern finds; empty where there is none. */
+    public static Optional<Matcher> matching(Path log, Pattern pattern) {
+        return tail(log, 0).stream().map(pattern::matcher).filter(Matcher::find).reduce((first, second) -> second);
+    }
+
+    private static List<String> tail(Path log, long begin) {
+        try (RandomAccessFile file = new RandomAccessFile(log.toFile(), "r")) {
+            long from = Math.max(begin, file.length() - TAIL_BYTES);
+            byte[] tail = new byte[(int) Math.max(0, file.length() - from)];
+            file.seek(from);
+            file.readFully(tail);
+            return new String(tail, StandardCharsets.UTF_8).lines().toList();
+        } catch (IOException e) {
+            return List.of();
+        }
     }
 
     private static Optional<String> last(List<String> lines, Pattern pattern) {

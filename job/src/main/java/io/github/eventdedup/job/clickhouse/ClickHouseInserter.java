@@ -21,6 +21,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
 import org.apache.flink.metrics.MetricGroup;
@@ -64,6 +65,7 @@ final class ClickHouseInserter implements AutoCloseable {
     private final ClickHouseStoredRows storedRows;
     private final DatabaseWait wait;
     private final String tableId;
+    private final long rememberedParts;
     private Client client;
 
     /**
@@ -79,6 +81,7 @@ final class ClickHouseInserter implements AutoCloseable {
             String tableId,
             MetricGroup metrics) {
         this.tableId = tableId;
+        rememberedParts = schema.rememberedParts();
         this.login = login;
         this.table = stream.table().name();
         this.format = schema.format();
@@ -162,10 +165,9 @@ final class ClickHouseInserter implements AutoCloseable {
                 throw new InterruptedException("the task was cancelled");
             }
             try {
-                if (isReplaced()) {
-                    wait.pause("cannot take rows, the table " + table
-                            + " was exchanged or created again: give the table with the id " + tableId
-                            + " its name back (docs/operations.md, Replace a ClickHouse table)");
+                Optional<String> obstacle = obstacle();
+                if (obstacle.isPresent()) {
+                    wait.pause("cannot take rows, the table " + table + " " + obstacle.get());
                     continue;
                 }
                 tryInsert(token, rows);
@@ -210,16 +212,23 @@ final class ClickHouseInserter implements AutoCloseable {
         wait.pause(reason);
     }
 
-    /** Asked before each insert: a table can be exchanged under a running job, and does not know then what it got before. */
-    private boolean isReplaced() {
-        if (tableId == null) {
-            return false;
-        }
+    /** Asked before each insert: a table that was exchanged or altered under a running job may not recognise what it got. */
+    private Optional<String> obstacle() {
         if (client == null) {
             client = login.connect();
         }
-        String live = ClickHouseTableId.of(client, login, table);
-        return live != null && !live.equals(tableId);
+        String live = tableId == null ? null : ClickHouseTableId.of(client, login, table);
+        if (live != null && !live.equals(tableId)) {
+            return Optional.of("was exchanged or created again: give the table with the id " + tableId
+                    + " its name back (docs/operations.md, Replace a ClickHouse table)");
+        }
+        long remembered = ClickHouseSchema.rememberedParts(client, login, table);
+        if (remembered >= 0 && remembered < rememberedParts) {
+            return Optional.of("remembers " + remembered + " parts, and remembered " + rememberedParts
+                    + " when the job was started: rows that are sent again after a failure could be stored twice. Set its"
+                    + " deduplication window back to " + rememberedParts);
+        }
+        return Optional.empty();
     }
 
     private void tryInsert(String token, List<byte[]> rows) throws InterruptedException {

@@ -7,6 +7,7 @@ import io.github.eventdedup.job.pipeline.ClockWatch;
 import java.io.IOException;
 import java.util.Collection;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import org.apache.flink.api.common.serialization.DeserializationSchema;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
@@ -51,8 +52,15 @@ public final class RawTopic
     private final String bootstrapServers;
     private final String topic;
     private final String topicId;
+    private final List<String> sideTopics;
 
-    private RawTopic(KafkaSource<SourceRecord> kafka, String bootstrapServers, String topic, String topicId) {
+    private RawTopic(
+            KafkaSource<SourceRecord> kafka,
+            String bootstrapServers,
+            String topic,
+            String topicId,
+            List<String> sideTopics) {
+        this.sideTopics = sideTopics;
         this.kafka = kafka;
         this.bootstrapServers = bootstrapServers;
         this.topic = topic;
@@ -76,7 +84,12 @@ public final class RawTopic
                 .setProperty("fetch.max.wait.ms", Integer.toString(FETCH_MAX_WAIT_MILLIS))
                 .setDeserializer(new BytesAndPosition(stream.stream()))
                 .build();
-        return new RawTopic(kafka, bootstrapServers, stream.stream(), topicId);
+        return new RawTopic(
+                kafka,
+                bootstrapServers,
+                stream.stream(),
+                topicId,
+                List.of(stream.duplicatesTopic(), stream.deadLettersTopic()));
     }
 
     @Override
@@ -99,7 +112,9 @@ public final class RawTopic
     private SplitEnumerator<KafkaPartitionSplit, KafkaSourceEnumState> watched(
             SplitEnumeratorContext<KafkaPartitionSplit> context,
             SplitEnumerator<KafkaPartitionSplit, KafkaSourceEnumState> enumerator) {
-        return topicId == null ? enumerator : new RawTopicWatch(context, enumerator, bootstrapServers, topic, topicId);
+        return topicId == null
+                ? enumerator
+                : new RawTopicWatch(context, enumerator, bootstrapServers, topic, topicId, sideTopics);
     }
 
     @Override

@@ -3,6 +3,7 @@ package io.github.eventdedup.job.kafka;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.ExecutionException;
 import org.apache.flink.api.connector.source.SourceEvent;
 import org.apache.flink.api.connector.source.SplitEnumerator;
@@ -30,6 +31,7 @@ final class RawTopicWatch implements SplitEnumerator<KafkaPartitionSplit, KafkaS
     private final String bootstrapServers;
     private final String topic;
     private final String topicId;
+    private final List<String> sideTopics;
     private Admin admin;
     private boolean isDeleted;
 
@@ -38,7 +40,9 @@ final class RawTopicWatch implements SplitEnumerator<KafkaPartitionSplit, KafkaS
             SplitEnumerator<KafkaPartitionSplit, KafkaSourceEnumState> enumerator,
             String bootstrapServers,
             String topic,
-            String topicId) {
+            String topicId,
+            List<String> sideTopics) {
+        this.sideTopics = sideTopics;
         this.context = context;
         this.enumerator = enumerator;
         this.bootstrapServers = bootstrapServers;
@@ -51,6 +55,23 @@ final class RawTopicWatch implements SplitEnumerator<KafkaPartitionSplit, KafkaS
         enumerator.start();
         admin = RawTopicReader.admin(bootstrapServers);
         context.callAsync(this::liveId, this::requireSame, PERIOD_MILLIS, PERIOD_MILLIS);
+        context.callAsync(this::missingSideTopics, this::requireSideTopics, PERIOD_MILLIS, PERIOD_MILLIS);
+    }
+
+    private List<String> missingSideTopics() throws ExecutionException, InterruptedException {
+        Set<String> topics = admin.listTopics().names().get();
+        return sideTopics.stream().filter(name -> !topics.contains(name)).toList();
+    }
+
+    /** A sink would say no more than that Kafka does not know a topic, and not which. */
+    private void requireSideTopics(List<String> missing, Throwable failure) {
+        if (failure != null) {
+            LOG.debug("the side topics of '{}' are not known", topic, failure);
+        } else if (!missing.isEmpty()) {
+            throw new IllegalStateException("Kafka has no topic '" + String.join("', '", missing)
+                    + "': it was deleted, or the job may not describe it. Create it again, as ./dedup down and up or"
+                    + " Setup do, or grant DESCRIBE; the job goes on then");
+        }
     }
 
     private String liveId() throws ExecutionException, InterruptedException {

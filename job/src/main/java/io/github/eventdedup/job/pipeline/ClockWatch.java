@@ -56,7 +56,9 @@ public final class ClockWatch {
         // While the clock is ahead, its records are ahead of this machine. Where they are read later, the step shows
         // when
         // it is over: time goes back.
-        long back = latest[partition] == Long.MIN_VALUE ? 0 : latest[partition] - time;
+        boolean byProducer = record.timestampType() == TimestampType.CREATE_TIME;
+        // Producers' times come in any order.
+        long back = byProducer || latest[partition] == Long.MIN_VALUE ? 0 : latest[partition] - time;
         long step = Math.max(time - clock.getAsLong(), back);
         latest[partition] = Math.max(latest[partition], time);
         if (step > largestStep) {
@@ -72,7 +74,7 @@ public final class ClockWatch {
                         record.topic());
             }
         }
-        if (record.timestampType() == TimestampType.CREATE_TIME) {
+        if (byProducer) {
             if (createTime.getCount() == 0) {
                 LOG.warn(
                         "Records of topic '{}' have the time that their producer gave them, so the window runs by the clocks"

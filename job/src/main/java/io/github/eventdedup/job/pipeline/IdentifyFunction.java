@@ -10,6 +10,7 @@ import io.github.eventdedup.job.model.IdentifiedEvent;
 import io.github.eventdedup.job.model.Replay;
 import io.github.eventdedup.job.model.RowFormat;
 import io.github.eventdedup.job.model.SourceRecord;
+import java.time.Instant;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.metrics.MetricGroup;
 import org.apache.flink.runtime.state.FunctionInitializationContext;
@@ -31,6 +32,9 @@ public final class IdentifyFunction extends ProcessFunction<SourceRecord, Identi
     private static final long serialVersionUID = 1L;
 
     private static final Logger LOG = LoggerFactory.getLogger(IdentifyFunction.class);
+
+    private static final long LAST_MILLIS =
+            Instant.parse("9999-12-31T23:59:59.999Z").toEpochMilli();
 
     public static final OutputTag<DeadLetter> DEAD_LETTERS =
             new OutputTag<>("dead-letters", TypeInformation.of(DeadLetter.class));
@@ -89,6 +93,11 @@ public final class IdentifyFunction extends ProcessFunction<SourceRecord, Identi
         SourceRecord record = resolved.original();
         if (record.value() == null) {
             throw new InvalidEventException(ReasonCode.NO_VALUE, "has no value: a Kafka tombstone");
+        }
+        if (record.timestamp() > LAST_MILLIS) {
+            // By a producer's clock, or none: the window would run to its end, and no table could hold it.
+            throw new InvalidEventException(
+                    ReasonCode.NOT_STORABLE, "has a Kafka time after the year 9999: " + record.timestamp());
         }
         Event event = reader.read(record.value());
         return new IdentifiedEvent(event.fingerprint(), record, format.encode(event.columns()), resolved.replay());

@@ -109,15 +109,19 @@ public final class PostgresPreflight {
         checkSequences(connection, quoted);
     }
 
+    /** The digits after the second that a timestamp without a precision keeps. */
+    private static final int MICROSECONDS = 6;
+
     private void checkColumns(Connection connection, String quoted) throws SQLException {
         // Without the length of a varchar: what is too long for it is rejected row by row. A domain is written as its
         // base type.
-        String sql = "WITH RECURSIVE base AS (SELECT oid AS type, oid AS base FROM pg_type WHERE typtype <> 'd'"
-                + " UNION ALL SELECT domain.oid, base.base FROM pg_type domain JOIN base ON domain.typbasetype = base.type"
-                + " WHERE domain.typtype = 'd')"
-                + " SELECT attname, format_type(base.base, NULL), attgenerated::text, attidentity::text,"
-                + " attnotnull OR atthasdef FROM pg_attribute JOIN base ON base.type = atttypid"
-                + " WHERE attrelid = ?::regclass AND attnum > 0 AND NOT attisdropped";
+        String sql =
+                "WITH RECURSIVE base AS (SELECT oid AS type, oid AS base, -1 AS modifier FROM pg_type WHERE typtype <> 'd'"
+                        + " UNION ALL SELECT domain.oid, base.base, greatest(base.modifier, domain.typtypmod) FROM pg_type domain"
+                        + " JOIN base ON domain.typbasetype = base.type WHERE domain.typtype = 'd')"
+                        + " SELECT attname, format_type(base.base, NULL), attgenerated::text, attidentity::text,"
+                        + " attnotnull OR atthasdef, greatest(base.modifier, atttypmod) FROM pg_attribute JOIN base ON base.type = atttypid"
+                        + " WHERE attrelid = ?::regclass AND attnum > 0 AND NOT attisdropped";
         Map<String, List<String>> missing = expectedTypes();
         try (PreparedStatement statement = connection.prepareStatement(sql)) {
             statement.setString(1, quoted);
@@ -132,6 +136,11 @@ public final class PostgresPreflight {
                     if (!types.contains(rows.getString(2))) {
                         findings.add(name + "is " + rows.getString(2) + ": the stream definition needs "
                                 + String.join(" or ", types));
+                    }
+                    int digits = rows.getInt(6);
+                    if (rows.getString(2).startsWith("timestamp") && digits >= 0 && digits < MICROSECONDS) {
+                        findings.add(name + "keeps " + digits
+                                + " digits of a second, and would round the others: make it " + rows.getString(2));
                     }
                     if (!rows.getString(3).isEmpty()) {
                         findings.add(name + "is generated, so the job cannot write it: take it out of the stream"

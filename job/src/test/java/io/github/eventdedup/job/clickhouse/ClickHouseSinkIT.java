@@ -359,6 +359,18 @@ public class ClickHouseSinkIT {
         awaitRows(new Counts(1001, 1001, 0, 0, 0, 0));
     }
 
+    @Test
+    void aTableThatForgetsUnderTheJobGetsNoRowUntilItRemembersAgain() throws Exception {
+        sendLogins(1, 100);
+        await().atMost(PATIENCE).until(() -> count() == 100);
+        client.queryAll("ALTER TABLE user_logins RESET SETTING non_replicated_deduplication_window");
+        sendLogins(101, 100);
+        await().atMost(PATIENCE).until(() -> metrics.count("waiting") > 0);
+        assertThat(count()).isEqualTo(100);
+        client.queryAll("ALTER TABLE user_logins MODIFY SETTING non_replicated_deduplication_window = 1000");
+        awaitRows(new Counts(200, 200, 0, 0, 0, 0));
+    }
+
     /** The recipe of docs/operations.md: the table forgets its tokens too, so nothing that comes again is dropped. */
     @Test
     void afterATruncateAJobWithoutStateStoresEverythingAgain() throws Exception {

@@ -148,6 +148,20 @@ class PreflightIT {
     }
 
     @Test
+    void namesTimestampsThatAreRounded() throws Exception {
+        Fixtures.execute(
+                login,
+                "DROP DOMAIN IF EXISTS millis; CREATE DOMAIN millis AS timestamptz(3);"
+                        + " ALTER TABLE view_events ALTER event_datetime TYPE millis, ALTER received_at TYPE timestamptz(0)");
+        assertThat(findings(stream, servers.endpoints()))
+                .containsExactlyInAnyOrder(
+                        "column 'event_datetime' of table 'view_events' keeps 3 digits of a second, and would round the"
+                                + " others: make it timestamp with time zone",
+                        "column 'received_at' of table 'view_events' keeps 0 digits of a second, and would round the"
+                                + " others: make it timestamp with time zone");
+    }
+
+    @Test
     void namesColumnsThatNobodyFills() throws Exception {
         Fixtures.execute(
                 login,

@@ -54,6 +54,15 @@ class ClockWatchTest {
         assertThat(watch.createTimeRecords()).isEqualTo(2);
     }
 
+    @Test
+    void timesOfClientsThatGoBackAreNoStep() {
+        see(0, NOW, TimestampType.CREATE_TIME);
+        see(0, 0, TimestampType.CREATE_TIME);
+        assertThat(watch.largestStepMillis()).isZero();
+        see(0, NOW + STEP, TimestampType.CREATE_TIME);
+        assertThat(watch.largestStepMillis()).isEqualTo(STEP);
+    }
+
     private void see(int partition, long time) {
         see(partition, time, TimestampType.LOG_APPEND_TIME);
     }

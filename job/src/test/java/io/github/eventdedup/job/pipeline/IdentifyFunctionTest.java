@@ -52,7 +52,29 @@ class IdentifyFunctionTest {
         }
     }
 
+    /** By its producer's clock. In microseconds it would not fit into 64 bits. */
+    @Test
+    void aRecordOfAfterTheYear9999IsADeadLetter() throws Exception {
+        RowFormat format = new FaultyFormat(Fixtures.viewEvents().table().columns());
+        try (OneInputStreamOperatorTestHarness<SourceRecord, IdentifiedEvent> harness =
+                ProcessFunctionTestHarnesses.forProcessFunction(new IdentifyFunction(Fixtures.viewEvents(), format))) {
+            for (long millis : new long[] {Long.MAX_VALUE, 253_402_300_800_000L, 253_402_300_799_999L}) {
+                harness.processElement(record("good", 1, millis), 0);
+            }
+            assertThat(harness.extractOutputValues())
+                    .singleElement()
+                    .satisfies(event -> assertThat(event.source().timestamp()).isEqualTo(253_402_300_799_999L));
+            assertThat(harness.getSideOutput(IdentifyFunction.DEAD_LETTERS))
+                    .extracting(letter -> letter.getValue().reasonCode())
+                    .containsExactly("not-storable", "not-storable");
+        }
+    }
+
     private static SourceRecord record(String user, long offset) {
-        return new SourceRecord(Fixtures.viewEvent(user, "watch").getBytes(UTF_8), 0, offset, 0);
+        return record(user, offset, 0);
+    }
+
+    private static SourceRecord record(String user, long offset, long millis) {
+        return new SourceRecord(Fixtures.viewEvent(user, "watch").getBytes(UTF_8), 0, offset, millis);
     }
 }

@@ -22,6 +22,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Properties;
 import java.util.TreeMap;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
@@ -40,6 +41,9 @@ public final class LocalSystem {
     final ManagedProcess jobManager;
     final ManagedProcess taskManager;
     final ManagedProcess ingest;
+    /** What the names of relays begin with. */
+    static final String RELAY = "relay";
+
     final List<ManagedProcess> relays;
     final List<StreamJob> jobs;
 
@@ -269,8 +273,14 @@ public final class LocalSystem {
 
     /** They have no port of their own to ask: whether Postgres knows them. */
     private boolean relaysAnswer() {
-        try (Connection connection = DriverManager.getConnection(
-                        layout.postgres().jdbcUrl(), PostgresServer.USER, PostgresServer.PASSWORD);
+        Properties properties = new Properties();
+        properties.setProperty("user", PostgresServer.USER);
+        properties.setProperty("password", PostgresServer.PASSWORD);
+        // One that is stopped, or whose disk hangs, accepts connections and never answers.
+        properties.setProperty("loginTimeout", "5");
+        properties.setProperty("socketTimeout", "5");
+        try (Connection connection =
+                        DriverManager.getConnection(layout.postgres().jdbcUrl(), properties);
                 Statement statement = connection.createStatement();
                 ResultSet rows = statement.executeQuery(
                         "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'outbox-relay'")) {

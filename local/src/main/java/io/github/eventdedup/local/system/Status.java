@@ -6,11 +6,13 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.github.eventdedup.servers.LastWords;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.regex.Pattern;
 
 /**
  * What runs and what was counted, asked of the processes themselves.
@@ -26,6 +28,10 @@ public record Status(List<ProcessStatus> processes, List<JobStatus> jobs) {
 
     public static final int NOTHING_RUNS = 4;
 
+    /** What a relay logs when it waits, with the reason, and when it no longer does. */
+    private static final Pattern RELAY_STATE =
+            Pattern.compile("Waiting, nothing is lost: (.*)|Going on$|Following .* of .*; Kafka at |Stopped$");
+
     private static final String NOT_RUNNING = "NOT_RUNNING";
     private static final Duration METRICS_PAUSE = Duration.ofMillis(500);
 
@@ -35,7 +41,7 @@ public record Status(List<ProcessStatus> processes, List<JobStatus> jobs) {
      * @param pid null where it does not run
      * @param port null where it is asked at no port of its own
      * @param health {@code up} where it answers, {@code starting} where it runs but does not answer, or {@code down}
-     * @param reason why it is not up, on one line; null where it is, or nothing is known
+     * @param reason why it is not up, or does no work, on one line; null where it does, or nothing is known
      */
     public record ProcessStatus(String name, Long pid, Integer port, String health, String reason) {
 
@@ -119,7 +125,7 @@ public record Status(List<ProcessStatus> processes, List<JobStatus> jobs) {
                     .toList();
         }
         return system.jobs.stream()
-                .map(job -> job(job.stream(), flink, problems.get(job.name())))
+                .map(job -> job(job.stream(), flink, system.taskManager.child().log(), problems.get(job.name())))
                 .toList();
     }
 
@@ -135,7 +141,9 @@ public record Status(List<ProcessStatus> processes, List<JobStatus> jobs) {
                             .map(words -> "its log ends with: " + words)
                             .orElse(null));
         } else if (health.equals("starting")) {
-            reason = problems.getOrDefault(part.name(), "does not answer, or is not ready");
+            reason = relayWaits(part).orElse(problems.getOrDefault(part.name(), "does not answer, or is not ready"));
+        } else if (health.equals("up")) {
+            reason = relayWaits(part).orElse(null);
         }
         return new ProcessStatus(
                 part.name(),
@@ -145,14 +153,40 @@ public record Status(List<ProcessStatus> processes, List<JobStatus> jobs) {
                 reason);
     }
 
-    private static JobStatus job(String stream, FlinkRest flink, String problem) {
+    /** Why a job that runs stores nothing, where its sink waits for the database. */
+    private static Optional<String> waiting(String stream, Map<String, Long> sums, Path log) {
+        if (sums.getOrDefault("waiting", 0L) == 0) {
+            return Optional.empty();
+        }
+        Pattern said = Pattern.compile(
+                "(Postgres takes no rows of stream '" + Pattern.quote(stream)
+                        + "'; waiting until it does: |ClickHouse: no row is stored until this is over, and none is lost: )(.*)");
+        return Optional.of(LastWords.matching(log, said)
+                .map(matcher -> "waits, no row is stored: " + matcher.group(2))
+                .orElse("waits for its database, no row is stored"));
+    }
+
+    /** What a relay says that it waits for, where it has not gone on or been started again since. */
+    private static Optional<String> relayWaits(ManagedProcess part) {
+        if (!part.name().startsWith(LocalSystem.RELAY)) {
+            return Optional.empty();
+        }
+        return LastWords.matching(part.child().log(), RELAY_STATE)
+                .map(matcher -> matcher.group(1))
+                .map(reason -> "waits, no row is sent: " + reason);
+    }
+
+    private static JobStatus job(String stream, FlinkRest flink, Path log, String problem) {
         String state = NOT_RUNNING;
         try {
             Optional<FlinkRest.Job> job = flink.job(stream);
             if (job.isPresent()) {
                 state = job.get().state();
-                String reason = StreamJob.failing(flink, job.get()).orElse(problem);
-                return JobStatus.of(stream, state, flink.counts(job.get())).because(reason);
+                Map<String, Long> sums = flink.counts(job.get());
+                String reason = StreamJob.failing(flink, job.get())
+                        .or(() -> waiting(stream, sums, log))
+                        .orElse(problem);
+                return JobStatus.of(stream, state, sums).because(reason);
             }
         } catch (IOException | LocalException e) {
             // The JobManager is unavailable, or the job went while it was asked about: nothing is known.
@@ -165,7 +199,7 @@ public record Status(List<ProcessStatus> processes, List<JobStatus> jobs) {
     public List<String> notUp() {
         List<String> notUp = new ArrayList<>();
         processes.stream()
-                .filter(process -> !process.health().equals("up"))
+                .filter(process -> !process.health().equals("up") || process.reason() != null)
                 .forEach(process -> notUp.add(process.name() + " is " + process.health() + because(process.reason())));
         jobs.stream()
                 .filter(job -> !job.state().equals("RUNNING") || job.reason() != null)

@@ -20,6 +20,7 @@ import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.stream.Collectors;
@@ -160,9 +161,20 @@ public final class Supervisor {
                 .thenRunAsync(
                         () -> {
                             startPart(part);
-                            threads.execute(() -> keepRunning(part));
+                            inBackground(() -> keepRunning(part));
                         },
                         threads);
+    }
+
+    /** Nothing is kept running by a supervisor that stops. */
+    private void inBackground(Runnable task) {
+        try {
+            threads.execute(task);
+        } catch (RejectedExecutionException e) {
+            if (!stopping) {
+                throw e;
+            }
+        }
     }
 
     /** For a part without which the others are of use: it is tried again and again. */
@@ -173,7 +185,7 @@ public final class Supervisor {
             problem(part.name(), reason(e));
             part.child().kill();
         }
-        threads.execute(() -> keepRunning(part));
+        inBackground(() -> keepRunning(part));
     }
 
     /** Topics and tables that are there from before serve, whatever keeps new ones from being made. */
@@ -258,7 +270,7 @@ public final class Supervisor {
         if (!runs) {
             problem(job.name(), problem);
         }
-        threads.execute(() -> keepRunning(job));
+        inBackground(() -> keepRunning(job));
     }
 
     private void keepRunning(ManagedProcess part) {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import io.github.eventdedup.local.system.Status;
+import io.github.eventdedup.servers.ClickHouseServer;
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -73,6 +74,18 @@ public final class Logins {
             assertThat(job.received()).as(job.toString()).isEqualTo(system.positions(STREAM));
             assertThat(job.duplicate()).as(job.toString()).isEqualTo(job.received() - rows.size());
         });
+    }
+
+    /** A statement of the table's owner. */
+    public void alter(String sql) throws IOException, InterruptedException {
+        HttpRequest request = HttpRequest.newBuilder(
+                        URI.create(system.dedup.layout().clickHouseUrl() + "/?database=" + ClickHouseServer.DATABASE))
+                .header("X-ClickHouse-User", ClickHouseServer.USER)
+                .header("X-ClickHouse-Key", ClickHouseServer.PASSWORD)
+                .POST(HttpRequest.BodyPublishers.ofString(sql))
+                .build();
+        HttpResponse<String> response = http.send(request, HttpResponse.BodyHandlers.ofString());
+        assertThat(response.statusCode()).as(response.body()).isEqualTo(200);
     }
 
     /** A query as anybody on this machine may send it, without a name; the lines of the answer. */

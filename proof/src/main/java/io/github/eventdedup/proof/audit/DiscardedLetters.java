@@ -26,7 +26,7 @@ final class DiscardedLetters {
                 Matcher key = KEY.matcher(record.key() == null ? "" : new String(record.key(), UTF_8));
                 if (key.matches()
                         && record.value() != null
-                        && new String(record.value(), UTF_8).startsWith("discarded")) {
+                        && new String(record.value(), UTF_8).contains("\"action\":\"discarded\"")) {
                     discarded.merge(
                             new Position(Integer.parseInt(key.group(1)), Long.parseLong(key.group(2))),
                             Integer.parseInt(key.group(3)),

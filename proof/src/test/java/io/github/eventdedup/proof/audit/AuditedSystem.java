@@ -249,7 +249,10 @@ final class AuditedSystem implements AutoCloseable {
             kafka.createTopics(new NewTopic(topic, 1, (short) 1));
         }
         String key = sent.position() + ":" + sent.millis() + ":" + attempt + ":";
-        producer.send(new ProducerRecord<>(topic, key.getBytes(UTF_8), "discarded".getBytes(UTF_8)))
+        producer.send(new ProducerRecord<>(
+                        topic,
+                        key.getBytes(UTF_8),
+                        "{\"action\":\"discarded\",\"at\":\"2026-11-28T06:00:00Z\"}".getBytes(UTF_8)))
                 .get();
     }
 

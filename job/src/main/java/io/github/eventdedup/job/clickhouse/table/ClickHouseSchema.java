@@ -60,7 +60,7 @@ public record ClickHouseSchema(
         boolean defaultInKey = false;
         long remembered = 0;
         try (Client client = login.connect()) {
-            Map<String, Object> names = names(login, table);
+            Map<String, Object> names = names(login, table.name());
             List<GenericRecord> found = client.queryAll(
                     "SELECT engine, engine_full, partition_key FROM system.tables"
                             + " WHERE database = {database:String} AND name = {table:String}",
@@ -111,11 +111,11 @@ public record ClickHouseSchema(
         }
     }
 
-    private static Map<String, Object> names(ClickHouseLogin login, ClickHouseTable table) {
-        int dot = table.name().indexOf('.');
+    private static Map<String, Object> names(ClickHouseLogin login, String table) {
+        int dot = table.indexOf('.');
         Map<String, Object> names = new HashMap<>();
-        names.put("database", dot < 0 ? login.database() : table.name().substring(0, dot));
-        names.put("table", table.name().substring(dot + 1));
+        names.put("database", dot < 0 ? login.database() : table.substring(0, dot));
+        names.put("table", table.substring(dot + 1));
         return names;
     }
 
@@ -138,6 +138,21 @@ public record ClickHouseSchema(
             return requireSetting(client, names, table, "replicated_deduplication_window", window, findings);
         }
         return requireSetting(client, names, table, "non_replicated_deduplication_window", window, findings);
+    }
+
+    /** How many of its newest parts a table recognises, as it is now; -1 where there is no such table. */
+    public static long rememberedParts(Client client, ClickHouseLogin login, String table) {
+        List<GenericRecord> found = client.queryAll(
+                "SELECT engine, engine_full FROM system.tables WHERE database = {database:String} AND name = {table:String}",
+                names(login, table));
+        return found.isEmpty()
+                ? -1
+                : value(
+                        client,
+                        found.get(0),
+                        isReplicated(found.get(0).getString("engine"))
+                                ? "replicated_deduplication_window"
+                                : "non_replicated_deduplication_window");
     }
 
     private static boolean isReplicated(String engine) {
