@@ -112,9 +112,7 @@ public final class RawTopic
     private SplitEnumerator<KafkaPartitionSplit, KafkaSourceEnumState> watched(
             SplitEnumeratorContext<KafkaPartitionSplit> context,
             SplitEnumerator<KafkaPartitionSplit, KafkaSourceEnumState> enumerator) {
-        return topicId == null
-                ? enumerator
-                : new RawTopicWatch(context, enumerator, bootstrapServers, topic, topicId, sideTopics);
+        return new RawTopicWatch(context, enumerator, bootstrapServers, topic, topicId, sideTopics);
     }
 
     @Override

@@ -18,7 +18,7 @@ import org.slf4j.LoggerFactory;
 /**
  * Fails the job where its topic is deleted and created again while it runs: Kafka's client would read on at the old offsets
  * as soon as the new topic has so many records. What the job has read of the new topic until then does no harm, since it is
- * read from its beginning afterwards. On the JobManager; used by the coordinator's thread but for the call to Kafka.
+ * read from its beginning afterwards. Also where a side topic is missing. On the JobManager; used by the coordinator's thread but for the call to Kafka.
  */
 final class RawTopicWatch implements SplitEnumerator<KafkaPartitionSplit, KafkaSourceEnumState> {
 
@@ -88,7 +88,7 @@ final class RawTopicWatch implements SplitEnumerator<KafkaPartitionSplit, KafkaS
         if (failure != null) {
             // Kafka is unavailable, or the topic is gone: then nothing is read either.
             LOG.debug("the id of topic '{}' is not known", topic, failure);
-        } else if (liveId != null && !liveId.equals(topicId)) {
+        } else if (topicId != null && liveId != null && !liveId.equals(topicId)) {
             throw RawTopicReader.replaced(topic, topicId, liveId);
         }
     }
