@@ -465,8 +465,8 @@ class KubernetesTest {
     @Test
     void theProbesAskWhatTheIngestAnswers() throws IOException {
         Set<String> answered = Pattern.compile("routes\\.get\\(\"([^\"]+)\"")
-                .matcher(Files.readString(
-                        PROJECT.resolve("http-ingest/src/main/java/io/github/eventdedup/ingest/IngestServer.java")))
+                .matcher(Files.readString(PROJECT.resolve(
+                        "http-ingest/src/main/java/io/github/eventdedup/ingest/http/IngestServer.java")))
                 .results()
                 .map(result -> result.group(1))
                 .collect(toSet());

@@ -161,7 +161,7 @@ class ProveIT {
         Files.copy(DedupCommand.HOME.resolve(INGEST_JAR), jar);
         compileInto(
                 jar,
-                "EventPublisher",
+                "events/EventPublisher",
                 Map.of(
                         "ACKS_CONFIG, \"all\"", "ACKS_CONFIG, \"0\"",
                         "ENABLE_IDEMPOTENCE_CONFIG, true", "ENABLE_IDEMPOTENCE_CONFIG, false"));
@@ -190,7 +190,7 @@ class ProveIT {
             source = source.replace(replacement.getKey(), replacement.getValue());
         }
         Path work = Files.createTempDirectory(directory, "compile");
-        Path changed = work.resolve(name + ".java");
+        Path changed = work.resolve(file.getFileName());
         Files.writeString(changed, source, StandardCharsets.UTF_8);
         assertThat(ToolProvider.getSystemJavaCompiler()
                         .run(
