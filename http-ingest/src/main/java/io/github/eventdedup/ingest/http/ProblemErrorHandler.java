@@ -10,7 +10,7 @@ import org.eclipse.jetty.server.Response;
 import org.eclipse.jetty.server.handler.ErrorHandler;
 import org.eclipse.jetty.util.Callback;
 
-/** ResponseWriter what the web server itself refuses (a broken request line, headers too large): a problem, not an HTML page. */
+/** Answers what the web server itself refuses (a broken request line, headers too large): a problem, not an HTML page. */
 final class ProblemErrorHandler extends ErrorHandler {
 
     private final ResponseWriter answers;

@@ -39,7 +39,7 @@ public final class ResponseWriter {
         void writeTo(JsonGenerator json) throws IOException;
     }
 
-    /** ResponseWriter with JSON, which is written into memory first. */
+    /** Answers with JSON, which is written into memory first. */
     public void json(Response response, Callback callback, int status, int expectedBytes, Content content) {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream(expectedBytes);
         try (JsonGenerator json = FACTORY.createGenerator(bytes)) {
@@ -50,13 +50,13 @@ public final class ResponseWriter {
         write(response, callback, status, JSON, bytes.toByteArray());
     }
 
-    /** ResponseWriter why the request was not carried out. */
+    /** Answers why the request was not carried out. */
     public void problem(Response response, Callback callback, ProblemException problem) {
         problem.headers().forEach(response.getHeaders()::put);
         write(response, callback, problem.status(), PROBLEM_JSON, problem.json());
     }
 
-    /** ResponseWriter with these bytes, which nobody may change until they are written. */
+    /** Answers with these bytes, which nobody may change until they are written. */
     public void write(Response response, Callback callback, int status, HttpField contentType, byte[] body) {
         response.setStatus(status);
         response.getHeaders().put(contentType);

@@ -14,7 +14,7 @@ import org.slf4j.LoggerFactory;
  * goes on to {@link ClickHouseSplitter} untouched: to insert a part of it here would be forgotten by a recovery, which then
  * inserts the whole of it. Used by the task thread only.
  */
-public final class ClickHouseCommitter implements Committer<ClickHouseBatch> {
+final class ClickHouseCommitter implements Committer<ClickHouseBatch> {
 
     private static final Logger LOG = LoggerFactory.getLogger(ClickHouseCommitter.class);
 

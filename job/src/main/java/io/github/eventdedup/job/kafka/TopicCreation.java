@@ -74,7 +74,7 @@ public final class TopicCreation {
     }
 
     /**
-     * TopicCreation are there before anybody leads their partitions. What a producer sends in between is refused, and may be refused
+     * Topics are there before anybody leads their partitions. What a producer sends in between is refused, and may be refused
      * for ever: where its next batch is taken, no earlier one is any more (KAFKA-15591). Only a partition's leader knows its
      * end, and a consumer asks until there is one.
      */

@@ -13,7 +13,7 @@ import java.util.regex.Pattern;
 import org.apache.flink.core.memory.DataOutputSerializer;
 
 /**
- * A column of a ClickHouse table: which JSON values fit it, and how they are written in ClickHouse's ClickHouseRowFormat format
+ * A column of a ClickHouse table: which JSON values fit it, and how they are written in ClickHouse's RowBinary format
  * (ClickHouse documentation, "Formats for input and output data").
  *
  * @param column the column and the field that fills it, read as what {@link ClickHouseType#reads} says

@@ -111,7 +111,8 @@ public record ClickHouseSchema(
         }
     }
 
-    private static Map<String, Object> names(ClickHouseLogin login, String table) {
+    /** Parameters of a query for the table, whose name may have its database before it. */
+    static Map<String, Object> names(ClickHouseLogin login, String table) {
         int dot = table.indexOf('.');
         Map<String, Object> names = new HashMap<>();
         names.put("database", dot < 0 ? login.database() : table.substring(0, dot));

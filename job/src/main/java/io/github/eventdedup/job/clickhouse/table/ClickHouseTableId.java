@@ -23,9 +23,7 @@ public final class ClickHouseTableId {
      * @return null where ClickHouse gives its tables none, or has no such table
      */
     public static String of(Client client, ClickHouseLogin login, String name) {
-        int dot = name.indexOf('.');
-        Map<String, Object> names = Map.of(
-                "database", dot < 0 ? login.database() : name.substring(0, dot), "table", name.substring(dot + 1));
+        Map<String, Object> names = ClickHouseSchema.names(login, name);
         List<GenericRecord> tables = client.queryAll(
                 "SELECT engine, toString(uuid) AS id FROM system.tables"
                         + " WHERE database = {database:String} AND name = {table:String}",
