@@ -196,18 +196,20 @@ class DedupUpIT {
     @Order(6)
     void aJobThatCannotStartStopsNothingElse() throws Exception {
         system.execute("ALTER TABLE view_events RENAME COLUMN sid TO sid_of_before");
-        system.succeed("down");
+        try {
+            system.succeed("down");
 
-        DedupCommand.Result up = dedup.call("up", "--detach");
-        assertThat(up.status()).as(up.output()).isEqualTo(Status.SOME_NOT_UP);
-        assertThat(up.output()).contains("not all of it runs:", "job view-events: ", "'sid'");
-        clients.post(Clients.sample().subList(0, 10), 1, seed + 2).forEach(system::acknowledged);
-        assertThat(system.jobStatus("user-logins").state()).isEqualTo("RUNNING");
-        DedupCommand.Result status = dedup.call("status");
-        assertThat(status.status()).as(status.output()).isEqualTo(Status.SOME_NOT_UP);
-        assertThat(status.output()).contains("  job view-events is NOT_RUNNING: ", "'sid'");
-
-        system.execute("ALTER TABLE view_events RENAME COLUMN sid_of_before TO sid");
+            DedupCommand.Result up = dedup.call("up", "--detach");
+            assertThat(up.status()).as(up.output()).isEqualTo(Status.SOME_NOT_UP);
+            assertThat(up.output()).contains("not all of it runs:", "job view-events: ", "'sid'");
+            clients.post(Clients.sample().subList(0, 10), 1, seed + 2).forEach(system::acknowledged);
+            assertThat(system.jobStatus("user-logins").state()).isEqualTo("RUNNING");
+            DedupCommand.Result status = dedup.call("status");
+            assertThat(status.status()).as(status.output()).isEqualTo(Status.SOME_NOT_UP);
+            assertThat(status.output()).contains("  job view-events is NOT_RUNNING: ", "'sid'");
+        } finally {
+            system.execute("ALTER TABLE view_events RENAME COLUMN sid_of_before TO sid");
+        }
         system.awaitStored();
         await().atMost(RunningSystem.STORED_WITHIN)
                 .untilAsserted(() -> assertThat(dedup.call("status").status()).isZero());
@@ -232,13 +234,20 @@ class DedupUpIT {
     @Order(7)
     void saysWhatWorksForNothing() throws Exception {
         system.logins.alter("ALTER TABLE user_logins RESET SETTING non_replicated_deduplication_window");
-        system.logins.insert(1);
-        awaitStatus("job user-logins is RUNNING: waits, no row is stored: cannot take rows, the table user_logins"
-                + " remembers 0 parts");
-        system.logins.alter("ALTER TABLE user_logins MODIFY SETTING non_replicated_deduplication_window = 1000");
+        try {
+            system.logins.insert(1);
+            awaitStatus("job user-logins is RUNNING: waits, no row is stored: cannot take rows, the table user_logins"
+                    + " remembers 0 parts");
+        } finally {
+            system.logins.alter("ALTER TABLE user_logins MODIFY SETTING non_replicated_deduplication_window = 1000");
+        }
         system.execute("ALTER TABLE user_logins RENAME username TO username_of_before");
-        awaitStatus("relay is up: waits, no row is sent: ");
-        system.execute("ALTER TABLE user_logins RENAME username_of_before TO username");
+        try {
+            // Between two attempts it has no connection, and so is "starting".
+            awaitStatus("relay is (up|starting): waits, no row is sent: ");
+        } finally {
+            system.execute("ALTER TABLE user_logins RENAME username_of_before TO username");
+        }
         system.logins.awaitStored();
         await().atMost(RunningSystem.STORED_WITHIN)
                 .untilAsserted(() -> assertThat(dedup.call("status").status()).isZero());
@@ -247,7 +256,7 @@ class DedupUpIT {
     private void awaitStatus(String problem) {
         await().atMost(RunningSystem.STORED_WITHIN).untilAsserted(() -> {
             DedupCommand.Result status = dedup.call("status");
-            assertThat(status.output()).contains(problem);
+            assertThat(status.output()).containsPattern(problem);
             assertThat(status.status()).isEqualTo(Status.SOME_NOT_UP);
         });
     }

@@ -37,6 +37,9 @@ final class FaultPlan {
             Kind.CLOCK,
             1);
 
+    /** Kinds that wait for the start of a JVM or for a long pause, the shortest first. */
+    private static final List<Kind> LONG = List.of(Kind.REJECT, Kind.PAIRS, Kind.RESTART);
+
     /** Less than the window by far, so that each event stays one; and what NTP corrects. */
     private static final List<Integer> CLOCK_STEPS = List.of(90, -90, 3600, -3600);
 
@@ -69,7 +72,7 @@ final class FaultPlan {
         // At first each kind once, those that take long last: a few minutes have room for all others.
         List<Kind> first = new ArrayList<>(EnumSet.copyOf(kinds));
         Collections.shuffle(first, random);
-        first.sort(Comparator.comparing(kind -> kind == Kind.PAIRS || kind == Kind.RESTART));
+        first.sort(Comparator.comparing(LONG::indexOf));
         kindDeck.addAll(first);
     }
 

@@ -117,6 +117,10 @@ class FaultPlanTest {
             List<Fault> plan = plan(seed, 60, ALL);
 
             assertThat(plan).as("seed " + seed).hasSizeGreaterThanOrEqualTo(3);
+            assertThat(plan.subList(0, 3))
+                    .as("on a slow machine the others may take the whole minute, seed " + seed)
+                    .extracting(Fault::kind)
+                    .doesNotContain(Kind.REJECT, Kind.PAIRS, Kind.RESTART);
             assertThat(plan).allSatisfy(fault -> {
                 assertThat(fault.second()).isGreaterThanOrEqualTo(10);
                 assertThat(fault.second() + FaultPlan.usualSeconds(fault)).isLessThanOrEqualTo(45);
