@@ -57,7 +57,9 @@ class DedupUpIT {
     @BeforeAll
     void up() throws Exception {
         System.out.println("DedupUpIT: seed " + seed);
-        system = new RunningSystem(directory.resolve("data"));
+        // Longer than what is left of the 255 characters of a file name, where one is made of a path.
+        system = new RunningSystem(
+                directory.resolve("data-in-a-directory-with-a-name-of-more-than-60-characters-in-all"));
         dedup = system.dedup;
         clients = system.clients;
     }

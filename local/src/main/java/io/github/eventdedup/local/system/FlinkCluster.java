@@ -90,7 +90,7 @@ public final class FlinkCluster {
                 high-availability.storageDir: %s
                 execution.checkpointing.dir: %s
                 execution.checkpointing.savepoint-dir: %s
-                state.backend.rocksdb.log.dir: %s
+                taskmanager.log.path: %s
                 """.formatted(
                         layout.flinkPort(),
                         layout.flinkPort(),
@@ -98,8 +98,8 @@ public final class FlinkCluster {
                         quoted(layout.highAvailability().toUri().toString()),
                         quoted(layout.checkpoints().toUri().toString()),
                         quoted(layout.savepoints().toUri().toString()),
-                        // A file for each task and restart, otherwise among the logs for ever.
-                        quoted(layout.temporary("taskmanager").toString()));
+                        // What the web UI shows.
+                        quoted(layout.log("taskmanager").toString()));
     }
 
     /** The configuration is for two streams. Each further one has classes, state, threads and slots of its own. */
@@ -211,8 +211,12 @@ public final class FlinkCluster {
         command.add("-Dlog4j.configurationFile=" + conf.resolve("log4j.properties"));
         // Also where RocksDB works and uploads go, unless configured otherwise.
         command.add(layout.temporaryFiles(name));
-        // The file that the web UI shows.
-        command.add("-Dlog.file=" + layout.log(name));
+        if (!name.equals("taskmanager")) {
+            // The file that the web UI shows. Given to a TaskManager, RocksDB would write one log beside it for each
+            // task,
+            // named like the whole path of the task's state: too long for a file system where the path is.
+            command.add("-Dlog.file=" + layout.log(name));
+        }
         command.addAll(List.of("-cp", classPath(), mainClass));
         command.addAll(arguments);
         return command;
