@@ -44,13 +44,14 @@ class ArchitectureTest {
 
     private static List<Module> modules() {
         return List.of(
-                new Module("event", "event", Set.of()),
+                new Module("config", "config", Set.of()),
+                new Module("event", "event", Set.of("config")),
                 new Module("servers", "servers", Set.of()),
-                new Module("http-ingest", "ingest", Set.of("event")),
-                new Module("outbox-relay", "relay", Set.of("event")),
-                new Module("job", "job", Set.of("event")),
-                new Module("proof", "proof", Set.of("event")),
-                new Module("local", "local", Set.of("event", "servers")));
+                new Module("http-ingest", "ingest", Set.of("event", "config")),
+                new Module("outbox-relay", "relay", Set.of("event", "config")),
+                new Module("job", "job", Set.of("event", "config")),
+                new Module("proof", "proof", Set.of("event", "config")),
+                new Module("local", "local", Set.of("event", "config", "servers")));
     }
 
     @ParameterizedTest

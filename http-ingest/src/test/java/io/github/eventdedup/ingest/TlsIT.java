@@ -7,7 +7,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowable;
 
-import io.github.eventdedup.ingest.settings.StartupException;
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.ingest.testing.LogLines;
 import io.github.eventdedup.ingest.testing.RawClient;
 import io.github.eventdedup.ingest.testing.TestCertificate;
@@ -259,7 +259,7 @@ class TlsIT {
 
     private void assertRefused(String message) {
         assertThatThrownBy(this::start)
-                .isInstanceOf(StartupException.class)
+                .isInstanceOf(ConfigurationException.class)
                 .hasMessageStartingWith(message)
                 .message()
                 .doesNotContain(rsa.keyPem().substring(40, 80));

@@ -5,6 +5,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.event.ReasonCode;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.job.deadletters.HandledNote;
@@ -14,7 +15,6 @@ import io.github.eventdedup.job.deadletters.LetterTopics;
 import io.github.eventdedup.job.deadletters.LetterTopics.LettersException;
 import io.github.eventdedup.job.kafka.SideTopics;
 import io.github.eventdedup.job.settings.Endpoints;
-import io.github.eventdedup.job.settings.InvalidSettingsException;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.ByteBuffer;
@@ -97,7 +97,7 @@ public final class DeadLetters implements Runnable {
                 .setOut(new PrintWriter(out, true, UTF_8))
                 .setErr(new PrintWriter(err, true, UTF_8));
         line.setExecutionExceptionHandler((e, command, parsed) -> {
-            if (e instanceof LettersException || e instanceof InvalidSettingsException) {
+            if (e instanceof LettersException || e instanceof ConfigurationException) {
                 err.println(e.getMessage());
             } else {
                 e.printStackTrace(err);
@@ -219,7 +219,7 @@ public final class DeadLetters implements Runnable {
     int list(
             @Mixin Selection selection,
             @Option(names = "--all", description = "count those too that were replayed or discarded") boolean all)
-            throws InvalidSettingsException {
+            throws ConfigurationException {
         Endpoints endpoints = endpoints();
         ArrayNode json = JSON.createArrayNode();
         boolean failed = false;
@@ -279,7 +279,7 @@ public final class DeadLetters implements Runnable {
                             defaultValue = "20",
                             description = "of each stream at most so many (default: ${DEFAULT-VALUE})")
                     int limit)
-            throws InvalidSettingsException {
+            throws ConfigurationException {
         if (limit < 1) {
             throw new ParameterException(spec.commandLine(), "--limit " + limit + ": give a number from 1");
         }
@@ -387,7 +387,7 @@ public final class DeadLetters implements Runnable {
     int replay(
             @Mixin Selection selection,
             @Option(names = "--dry-run", description = "say what would be sent, and send nothing") boolean dryRun)
-            throws InvalidSettingsException {
+            throws ConfigurationException {
         Endpoints endpoints = endpoints();
         ArrayNode json = JSON.createArrayNode();
         int sent = 0;
@@ -443,7 +443,7 @@ public final class DeadLetters implements Runnable {
             @Mixin Selection selection,
             @Option(names = "--dry-run", description = "say what would be discarded, and discard nothing")
                     boolean dryRun)
-            throws InvalidSettingsException {
+            throws ConfigurationException {
         if (selection.isEverything()) {
             throw new LettersException("discard: say which letters, at least by --stream");
         }
@@ -478,16 +478,16 @@ public final class DeadLetters implements Runnable {
         return 0;
     }
 
-    private Endpoints endpoints() throws InvalidSettingsException {
+    private Endpoints endpoints() throws ConfigurationException {
         List<String> errors = new ArrayList<>();
         Endpoints endpoints = Endpoints.of(environment, errors);
         if (!errors.isEmpty()) {
-            throw new InvalidSettingsException(errors);
+            throw new ConfigurationException(errors);
         }
         return endpoints;
     }
 
-    private List<StreamDefinition> streams(Selection selection) throws InvalidSettingsException {
+    private List<StreamDefinition> streams(Selection selection) throws ConfigurationException {
         selection.check(spec.commandLine());
         List<String> errors = new ArrayList<>();
         List<StreamDefinition> streams = new ArrayList<>();
@@ -497,7 +497,7 @@ public final class DeadLetters implements Runnable {
             streams.addAll(Setup.streams(directory, errors));
         }
         if (!errors.isEmpty()) {
-            throw new InvalidSettingsException(errors);
+            throw new ConfigurationException(errors);
         }
         if (selection.stream == null) {
             return streams;

@@ -1,5 +1,6 @@
 package io.github.eventdedup.job;
 
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.event.InvalidStreamDefinitionException;
 import io.github.eventdedup.event.PostgresTable;
 import io.github.eventdedup.event.StreamDefinition;
@@ -17,7 +18,6 @@ import io.github.eventdedup.job.pipeline.DeduplicateFunction;
 import io.github.eventdedup.job.pipeline.IdentifyFunction;
 import io.github.eventdedup.job.pipeline.StateIdentity;
 import io.github.eventdedup.job.settings.Endpoints;
-import io.github.eventdedup.job.settings.InvalidSettingsException;
 import io.github.eventdedup.job.settings.JobSettings;
 import io.github.eventdedup.job.settings.PostgresLogin;
 import java.util.List;
@@ -46,7 +46,7 @@ public final class DeduplicationJob {
     /**
      * Checks that everything the job needs is there, and submits it.
      *
-     * @throws InvalidSettingsException where something is missing; the message says what to do, a line for each
+     * @throws ConfigurationException where something is missing; the message says what to do, a line for each
      * @throws InvalidStreamDefinitionException where the stream's file is not a definition; the message has every error
      */
     public static void main(String[] arguments) throws Exception {
@@ -66,7 +66,7 @@ public final class DeduplicationJob {
             environment.configure(start.configuration());
             build(environment, stream, start.identity(), settings.endpoints());
             environment.execute(stream.stream());
-        } catch (InvalidSettingsException | InvalidStreamDefinitionException e) {
+        } catch (ConfigurationException e) {
             // Flink wraps what is thrown here into a long stack trace; the reason comes before it.
             System.err.println("The job was not submitted:" + System.lineSeparator() + e.getMessage());
             throw e;
@@ -81,7 +81,7 @@ public final class DeduplicationJob {
             StreamDefinition stream,
             StateIdentity identity,
             Endpoints endpoints)
-            throws InvalidSettingsException, InterruptedException {
+            throws ConfigurationException, InterruptedException {
         String kafka = endpoints.kafkaBootstrapServers();
         Sink<DeadLetter> deadLetters = SideTopics.deadLetters(kafka, stream, identity.stateId());
         topology(

@@ -1,6 +1,7 @@
 package io.github.eventdedup.job;
 
 import com.clickhouse.client.api.Client;
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.event.InvalidStreamDefinitionException;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.event.StreamDirectory;
@@ -8,7 +9,6 @@ import io.github.eventdedup.job.clickhouse.table.ClickHouseErrors;
 import io.github.eventdedup.job.kafka.TopicCreation;
 import io.github.eventdedup.job.settings.ClickHouseLogin;
 import io.github.eventdedup.job.settings.Endpoints;
-import io.github.eventdedup.job.settings.InvalidSettingsException;
 import io.github.eventdedup.job.settings.PostgresLogin;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -50,13 +50,13 @@ public final class Setup {
     public static void main(String[] arguments) {
         try {
             run(List.of(arguments), System.getenv());
-        } catch (InvalidSettingsException e) {
+        } catch (ConfigurationException e) {
             System.err.println(e.getMessage());
             System.exit(1);
         }
     }
 
-    static void run(List<String> arguments, Map<String, String> environment) throws InvalidSettingsException {
+    static void run(List<String> arguments, Map<String, String> environment) throws ConfigurationException {
         List<String> errors = new ArrayList<>();
         Map<String, Path> directories = directories(arguments, errors);
         List<StreamDefinition> streams =
@@ -94,9 +94,9 @@ public final class Setup {
         return directories.containsKey(option) ? files(option, directories.get(option), ".sql", errors) : List.of();
     }
 
-    private static void refuseWith(List<String> errors) throws InvalidSettingsException {
+    private static void refuseWith(List<String> errors) throws ConfigurationException {
         if (!errors.isEmpty()) {
-            throw new InvalidSettingsException(errors);
+            throw new ConfigurationException(errors);
         }
     }
 

@@ -1,7 +1,7 @@
 package io.github.eventdedup.relay;
 
-import static io.github.eventdedup.relay.OutboxColumns.quotedTable;
-
+import io.github.eventdedup.config.ConfigurationException;
+import io.github.eventdedup.config.Identifiers;
 import io.github.eventdedup.event.Column;
 import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.event.Outbox;
@@ -43,14 +43,14 @@ final class OutboxPreflight {
     /**
      * The columns of the outbox.
      *
-     * @throws StartupException with everything that keeps it from being relayed
+     * @throws ConfigurationException with everything that keeps it from being relayed
      */
     static OutboxColumns check(Connection connection, StreamDefinition stream, String user, Destination destination)
-            throws SQLException, StartupException {
+            throws SQLException, ConfigurationException {
         OutboxPreflight preflight = new OutboxPreflight(connection, stream, user, destination);
         Map<String, String> types = preflight.check();
         if (!preflight.findings.isEmpty()) {
-            throw StartupException.of(
+            throw new ConfigurationException(
                     "the outbox '" + preflight.outbox.table() + "' cannot be relayed", preflight.findings);
         }
         return new OutboxColumns(preflight.outbox, types);
@@ -69,7 +69,7 @@ final class OutboxPreflight {
                     "sessions of user '" + user + "' are read-only: ALTER ROLE … SET default_transaction_read_only ="
                             + " off, or name another server in DEDUP_POSTGRES_URL");
         }
-        String table = quotedTable(outbox.table());
+        String table = Identifiers.postgresTable(outbox.table());
         Map<String, String> types = new HashMap<>();
         if (isTrue("SELECT to_regclass(?) IS NULL", table)) {
             findings.add("Postgres has no table '" + outbox.table() + "': create it, or correct outbox.table");

@@ -1,12 +1,13 @@
 package io.github.eventdedup.relay;
 
-import io.github.eventdedup.event.InvalidStreamDefinitionException;
+import io.github.eventdedup.config.ConfigurationException;
+import io.github.eventdedup.config.Termination;
 import io.github.eventdedup.event.StreamDefinition;
+import io.github.eventdedup.event.StreamDirectory;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
-import java.lang.reflect.Proxy;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.util.List;
@@ -32,16 +33,20 @@ public final class OutboxRelay {
         try {
             RelaySettings settings = RelaySettings.from(List.of(arguments), System.getenv());
             Stop stop = new Stop();
-            stopOn("TERM", stop);
-            stopOn("INT", stop);
+            Termination.onSignal(() -> {
+                stop.request();
+                Thread lastResort = new Thread(OutboxRelay::exitLate, "last-resort");
+                lastResort.setDaemon(true);
+                lastResort.start();
+            });
             run(settings, stop);
-        } catch (StartupException | NeighbourException e) {
+        } catch (ConfigurationException | NeighbourException e) {
             fail(e.getMessage());
         }
         System.exit(0);
     }
 
-    private static void run(RelaySettings settings, Stop stop) throws StartupException, NeighbourException {
+    private static void run(RelaySettings settings, Stop stop) throws ConfigurationException, NeighbourException {
         StreamDefinition stream = stream(settings);
         Connection connection = OutboxTable.connect(settings);
         TopicWriter writer = TopicWriter.connect(settings.kafkaBootstrapServers(), stream.stream());
@@ -62,18 +67,16 @@ public final class OutboxRelay {
         }
     }
 
-    private static StreamDefinition stream(RelaySettings settings) throws StartupException {
+    private static StreamDefinition stream(RelaySettings settings) throws ConfigurationException {
         try {
-            StreamDefinition stream = StreamDefinition.read(settings.streamFile());
+            StreamDefinition stream = StreamDirectory.readOne(settings.streamFile());
             if (stream.outbox() == null) {
-                throw new StartupException("the stream '" + stream.stream() + "' of " + settings.streamFile()
+                throw new ConfigurationException("the stream '" + stream.stream() + "' of " + settings.streamFile()
                         + " has no outbox to relay: add the key 'outbox', or name another file");
             }
             return stream;
-        } catch (InvalidStreamDefinitionException e) {
-            throw new StartupException(e.getMessage());
         } catch (IOException e) {
-            throw new StartupException(
+            throw new ConfigurationException(
                     "cannot read " + settings.streamFile() + ", give the path of a stream definition (" + e + ")");
         }
     }
@@ -81,32 +84,6 @@ public final class OutboxRelay {
     private static void fail(String message) {
         System.err.println("outbox-relay: " + message);
         System.exit(1);
-    }
-
-    /**
-     * Stops the relay when the process gets the signal.
-     *
-     * <p>Not a shutdown hook: after SIGTERM a JVM ends with 143, which supervisors take for a crash. JEP 260 keeps {@code
-     * sun.misc.Signal} open for want of another way; called by name, because the compiler's warning about it cannot be
-     * suppressed.
-     */
-    private static void stopOn(String name, Stop stop) {
-        try {
-            Class<?> signal = Class.forName("sun.misc.Signal");
-            Class<?> handler = Class.forName("sun.misc.SignalHandler");
-            Object request = Proxy.newProxyInstance(
-                    OutboxRelay.class.getClassLoader(), new Class<?>[] {handler}, (proxy, method, arguments) -> {
-                        stop.request();
-                        Thread lastResort = new Thread(OutboxRelay::exitLate, "last-resort");
-                        lastResort.setDaemon(true);
-                        lastResort.start();
-                        return null;
-                    });
-            signal.getMethod("handle", signal, handler)
-                    .invoke(null, signal.getConstructor(String.class).newInstance(name), request);
-        } catch (ReflectiveOperationException e) {
-            throw new IllegalStateException("this Java cannot handle the signal " + name, e);
-        }
     }
 
     /** A statement of Postgres cannot be interrupted from outside; the process can. */

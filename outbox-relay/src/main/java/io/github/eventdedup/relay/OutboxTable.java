@@ -1,8 +1,7 @@
 package io.github.eventdedup.relay;
 
-import static io.github.eventdedup.relay.OutboxColumns.quoted;
-import static io.github.eventdedup.relay.OutboxColumns.quotedTable;
-
+import io.github.eventdedup.config.Identifiers;
+import io.github.eventdedup.config.PostgresUrl;
 import io.github.eventdedup.event.Outbox;
 import java.io.IOException;
 import java.net.SocketTimeoutException;
@@ -45,8 +44,6 @@ final class OutboxTable implements AutoCloseable {
 
     /** A row that became unsent behind the position of a relay that catches up waits no longer than this. */
     private static final Duration LONGEST_PASS = Duration.ofSeconds(10);
-
-    private static final String CONNECT_TIMEOUT_SECONDS = "10";
 
     /** Longer than any statement takes; a server from which no answer comes is given up after this. */
     private static final String SOCKET_TIMEOUT_SECONDS = "60";
@@ -98,10 +95,12 @@ final class OutboxTable implements AutoCloseable {
             connection.setTransactionIsolation(Connection.TRANSACTION_READ_COMMITTED);
             lock = connection.prepareStatement("SELECT pg_try_advisory_xact_lock(?, ?::regclass::oid::int)");
             select = connection.prepareStatement(selectSql(outbox, columns));
-            flag = connection.prepareStatement("UPDATE " + quotedTable(name) + " SET " + quoted(outbox.sent())
-                    + " = TRUE WHERE " + quoted(outbox.id()) + " = ANY (?)");
-            unflagged = connection.prepareStatement("SELECT " + quoted(outbox.id()) + " FROM " + quotedTable(name)
-                    + " WHERE " + quoted(outbox.id()) + " = ANY (?) AND " + quoted(outbox.sent()) + " IS NOT TRUE");
+            flag = connection.prepareStatement(
+                    "UPDATE " + Identifiers.postgresTable(name) + " SET " + Identifiers.postgres(outbox.sent())
+                            + " = TRUE WHERE " + Identifiers.postgres(outbox.id()) + " = ANY (?)");
+            unflagged = connection.prepareStatement("SELECT " + Identifiers.postgres(outbox.id()) + " FROM "
+                    + Identifiers.postgresTable(name) + " WHERE " + Identifiers.postgres(outbox.id())
+                    + " = ANY (?) AND " + Identifiers.postgres(outbox.sent()) + " IS NOT TRUE");
             setAside = connection.prepareStatement("INSERT INTO outbox_set_aside (table_name, row_id, reason)"
                     + " VALUES (?, ?, ?) ON CONFLICT DO NOTHING");
             ids = connection.prepareStatement(idsSql(outbox));
@@ -113,14 +112,10 @@ final class OutboxTable implements AutoCloseable {
 
     /** Logs in. What cannot be reached is given up after some seconds. */
     static Connection connect(RelaySettings settings) throws NeighbourException {
-        Properties properties = new Properties();
-        properties.setProperty("user", settings.postgresUser());
-        properties.setProperty("connectTimeout", CONNECT_TIMEOUT_SECONDS);
-        properties.setProperty("socketTimeout", SOCKET_TIMEOUT_SECONDS);
-        properties.setProperty("tcpKeepAlive", "true");
-        properties.setProperty("ApplicationName", "outbox-relay");
         try {
-            properties.setProperty("password", settings.postgresPassword().read());
+            Properties properties = PostgresUrl.properties(
+                    settings.postgresUser(), settings.postgresPassword().read(), "outbox-relay");
+            properties.setProperty("socketTimeout", SOCKET_TIMEOUT_SECONDS);
             Connection connection = new Driver().connect(settings.postgresUrl(), properties);
             if (connection == null) {
                 throw new NeighbourException("not the URL of a Postgres database: " + settings.postgresAddress());
@@ -150,9 +145,9 @@ final class OutboxTable implements AutoCloseable {
      * these as many as a batch holds, without the values of one that is too long by itself.
      */
     private static String selectSql(Outbox outbox, OutboxColumns columns) {
-        String id = quoted(outbox.id());
+        String id = Identifiers.postgres(outbox.id());
         String values = IntStream.range(0, columns.count())
-                .mapToObj(i -> columns.encoding(i).select(quoted(columns.name(i))) + " AS c" + i)
+                .mapToObj(i -> columns.encoding(i).select(Identifiers.postgres(columns.name(i))) + " AS c" + i)
                 .collect(Collectors.joining(", "));
         String size = IntStream.range(0, columns.count())
                 .mapToObj(i -> "coalesce(octet_length(c" + i + "), 0)::bigint")
@@ -163,8 +158,9 @@ final class OutboxTable implements AutoCloseable {
         return "SELECT row_id, size" + fetched + " FROM ("
                 + "SELECT *, sum(size) OVER (ORDER BY row_id) - size AS before FROM ("
                 + "SELECT *, " + size + " AS size FROM ("
-                + "SELECT " + id + " AS row_id, " + values + " FROM " + quotedTable(outbox.table()) + " AS unsent"
-                + " WHERE " + quoted(outbox.sent())
+                + "SELECT " + id + " AS row_id, " + values + " FROM " + Identifiers.postgresTable(outbox.table())
+                + " AS unsent"
+                + " WHERE " + Identifiers.postgres(outbox.sent())
                 + " IS NOT TRUE AND " + id
                 + " > ? AND NOT EXISTS (SELECT FROM outbox_set_aside AS aside"
                 + " WHERE aside.table_name = ? AND aside.row_id = unsent." + id + ")"
@@ -175,7 +171,7 @@ final class OutboxTable implements AutoCloseable {
     /** Has Postgres tell of new rows, where the table has a trigger that does. */
     void listen() throws SQLException {
         try (Statement statement = connection.createStatement()) {
-            statement.execute("LISTEN " + quoted(name));
+            statement.execute("LISTEN " + Identifiers.postgres(name));
         }
         connection.commit();
     }
@@ -191,7 +187,7 @@ final class OutboxTable implements AutoCloseable {
      */
     boolean tryLock() throws SQLException {
         lock.setInt(1, LOCK_CLASS);
-        lock.setString(2, quotedTable(name));
+        lock.setString(2, Identifiers.postgresTable(name));
         try (ResultSet result = lock.executeQuery()) {
             result.next();
             return result.getBoolean(1);
@@ -258,7 +254,7 @@ final class OutboxTable implements AutoCloseable {
     record Ids(long highest, boolean hasSequence) {}
 
     Ids ids() throws SQLException {
-        ids.setString(1, quotedTable(name));
+        ids.setString(1, Identifiers.postgresTable(name));
         ids.setString(2, idColumn);
         try (ResultSet row = ids.executeQuery()) {
             row.next();
@@ -272,8 +268,9 @@ final class OutboxTable implements AutoCloseable {
     private static String idsSql(Outbox outbox) {
         String column =
                 "(SELECT attrelid, attnum FROM pg_attribute WHERE attrelid = ?::regclass AND attname = ?) AS id";
-        return "SELECT (SELECT coalesce(max(" + quoted(outbox.id()) + "), " + START + ") FROM "
-                + quotedTable(outbox.table()) + "), max(coalesce(pg_sequence_last_value(seqrelid), " + START + "))"
+        return "SELECT (SELECT coalesce(max(" + Identifiers.postgres(outbox.id()) + "), " + START + ") FROM "
+                + Identifiers.postgresTable(outbox.table()) + "), max(coalesce(pg_sequence_last_value(seqrelid), "
+                + START + "))"
                 + " FROM " + column
                 + ", pg_sequence WHERE seqincrement > 0 AND has_sequence_privilege(seqrelid, 'SELECT')"
                 + " AND (EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = seqrelid"

@@ -1,5 +1,6 @@
 package io.github.eventdedup.relay;
 
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.event.InvalidEventException;
 import io.github.eventdedup.event.StreamDefinition;
@@ -99,7 +100,7 @@ final class Relay implements AutoCloseable {
             TopicWriter writer,
             Stop stop,
             PrintStream output)
-            throws NeighbourException, StartupException {
+            throws NeighbourException, ConfigurationException {
         this.settings = settings;
         this.stream = stream;
         this.writer = writer;
@@ -109,7 +110,7 @@ final class Relay implements AutoCloseable {
     }
 
     /** Also looks at the table: it may have been altered, or another database restored, since the last time. */
-    private void open(Connection connection) throws NeighbourException, StartupException {
+    private void open(Connection connection) throws NeighbourException, ConfigurationException {
         try {
             Destination destination = Destination.of(stream, settings);
             OutboxColumns columns = OutboxPreflight.check(connection, stream, settings.postgresUser(), destination);
@@ -127,7 +128,7 @@ final class Relay implements AutoCloseable {
         } catch (SQLException e) {
             close(connection);
             throw new NeighbourException("Postgres: " + e.getMessage());
-        } catch (StartupException e) {
+        } catch (ConfigurationException e) {
             close(connection);
             throw e;
         }
@@ -220,7 +221,7 @@ final class Relay implements AutoCloseable {
             Connection connection = OutboxTable.connect(settings);
             try {
                 open(connection);
-            } catch (StartupException e) {
+            } catch (ConfigurationException e) {
                 throw new NeighbourException(e.getMessage());
             }
         }

@@ -3,6 +3,7 @@ package io.github.eventdedup.relay;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.relay.TestOutbox.RelayProcess;
@@ -467,7 +468,7 @@ class OnceIT {
                         stream,
                         "dedup",
                         new Destination(stream.table().columns(), Map.of(), "not asked")))
-                .isInstanceOf(StartupException.class)
+                .isInstanceOf(ConfigurationException.class)
                 .message()
                 .contains(findings)
                 .satisfies(

@@ -3,6 +3,8 @@ package io.github.eventdedup.relay;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.eventdedup.config.ConfigurationException;
+import io.github.eventdedup.config.Secret;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -67,7 +69,7 @@ class RelaySettingsTest {
                                 "DEDUP_POSTGRES_USER", " ",
                                 "DEDUP_POSTGRES_PASSWROD", "p",
                                 "DEDUP_CLICKHOUSE_URL", "http://dedup:p@clickhouse")))
-                .isInstanceOf(StartupException.class)
+                .isInstanceOf(ConfigurationException.class)
                 .message()
                 .satisfies(message -> assertThat(message.lines()).hasSize(9))
                 .contains("DEDUP_CLICKHOUSE_URL must be a URL such as http://127.0.0.1:8123")

@@ -1,5 +1,6 @@
 package io.github.eventdedup.proof;
 
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.proof.audit.Audit;
 import io.github.eventdedup.proof.load.Load;
 import io.github.eventdedup.proof.system.ProofException;
@@ -18,7 +19,7 @@ final class Proof {
     public static void main(String[] arguments) {
         CommandLine line = new CommandLine(new Proof());
         line.setExecutionExceptionHandler((e, command, parsed) -> {
-            if (e instanceof ProofException) {
+            if (e instanceof ProofException || e instanceof ConfigurationException) {
                 System.err.println(e.getMessage());
             } else {
                 e.printStackTrace();

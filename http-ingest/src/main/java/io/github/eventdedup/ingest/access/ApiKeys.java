@@ -2,9 +2,9 @@ package io.github.eventdedup.ingest.access;
 
 import io.github.bucket4j.Bucket;
 import io.github.bucket4j.ConsumptionProbe;
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.ingest.access.FileWatch.Source;
 import io.github.eventdedup.ingest.response.ProblemException;
-import io.github.eventdedup.ingest.settings.StartupException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.security.MessageDigest;
@@ -81,9 +81,9 @@ public final class ApiKeys {
      * and changes nothing. A key that is no longer in the file is refused from then on.
      *
      * @param streams the names of all streams that there are; no key is for another
-     * @throws StartupException where there is no such file or it is not valid, with every error
+     * @throws ConfigurationException where there is no such file or it is not valid, with every error
      */
-    public static ApiKeys load(Path file, Set<String> streams, FileWatch watch) throws StartupException {
+    public static ApiKeys load(Path file, Set<String> streams, FileWatch watch) throws ConfigurationException {
         ApiKeys apiKeys = new ApiKeys();
         Source source = new Source("DEDUP_API_KEYS_FILE", file);
         watch.use(List.of(source), texts -> {

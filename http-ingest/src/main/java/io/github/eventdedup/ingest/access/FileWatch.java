@@ -1,6 +1,6 @@
 package io.github.eventdedup.ingest.access;
 
-import io.github.eventdedup.ingest.settings.StartupException;
+import io.github.eventdedup.config.ConfigurationException;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -46,9 +46,9 @@ public final class FileWatch implements AutoCloseable {
          * Takes what the files hold.
          *
          * @param texts one for each file, in the order they were named
-         * @throws StartupException where this cannot be used; nothing must have changed then
+         * @throws ConfigurationException where this cannot be used; nothing must have changed then
          */
-        void accept(List<String> texts) throws StartupException;
+        void accept(List<String> texts) throws ConfigurationException;
     }
 
     private static final Logger LOG = LoggerFactory.getLogger(FileWatch.class);
@@ -64,9 +64,9 @@ public final class FileWatch implements AutoCloseable {
      * Uses the files as they are now, and from then on whenever they have changed. A later version that cannot be used is
      * logged as one warning, and what was in use stays.
      *
-     * @throws StartupException where a file cannot be read, or is refused by who uses it; the files are not watched then
+     * @throws ConfigurationException where a file cannot be read, or is refused by who uses it; the files are not watched then
      */
-    public void use(List<Source> files, Use use) throws StartupException {
+    public void use(List<Source> files, Use use) throws ConfigurationException {
         Contents contents = Contents.of(files);
         contents.handTo(use);
         Watched watched = new Watched(files, use, contents);
@@ -101,9 +101,9 @@ public final class FileWatch implements AutoCloseable {
             return new Contents(texts, null);
         }
 
-        void handTo(Use use) throws StartupException {
+        void handTo(Use use) throws ConfigurationException {
             if (unreadable != null) {
-                throw new StartupException(unreadable);
+                throw new ConfigurationException(unreadable);
             }
             use.accept(texts);
         }
@@ -133,7 +133,7 @@ public final class FileWatch implements AutoCloseable {
             decided = latest;
             try {
                 latest.handTo(use);
-            } catch (StartupException e) {
+            } catch (ConfigurationException e) {
                 LOG.warn("The change is refused, and what was in use stays: {}", e.getMessage());
             } catch (RuntimeException e) {
                 // An exception that got out would end the watch.

@@ -1,9 +1,9 @@
 package io.github.eventdedup.ingest.events;
 
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.event.Fingerprint;
 import io.github.eventdedup.ingest.response.ProblemException;
 import io.github.eventdedup.ingest.settings.IngestSettings;
-import io.github.eventdedup.ingest.settings.StartupException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -83,9 +83,9 @@ public final class EventPublisher implements AutoCloseable {
     /**
      * A publisher with its producers, which connect by themselves.
      *
-     * @throws StartupException where the addresses of the brokers cannot be used
+     * @throws ConfigurationException where the addresses of the brokers cannot be used
      */
-    public static EventPublisher connect(IngestSettings settings) throws StartupException {
+    public static EventPublisher connect(IngestSettings settings) throws ConfigurationException {
         try {
             // The client of a single event waits for its acknowledgement, so to wait for more events is to wait for
             // nobody. Under load batches of Kafka's grow by themselves while earlier ones are under way.
@@ -95,7 +95,7 @@ public final class EventPublisher implements AutoCloseable {
             return new EventPublisher(singles, batches, settings.limits().inFlightBytes(), settings.deliveryTimeout());
         } catch (KafkaException e) {
             Throwable cause = e.getCause() == null ? e : e.getCause();
-            throw new StartupException(
+            throw new ConfigurationException(
                     "cannot use the Kafka brokers " + settings.kafkaBootstrapServers() + ": " + cause.getMessage());
         }
     }

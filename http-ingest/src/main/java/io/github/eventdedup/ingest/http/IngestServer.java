@@ -1,5 +1,6 @@
 package io.github.eventdedup.ingest.http;
 
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.ingest.access.ApiKeys;
 import io.github.eventdedup.ingest.events.IngestHandler;
 import io.github.eventdedup.ingest.events.KafkaReadiness;
@@ -9,7 +10,6 @@ import io.github.eventdedup.ingest.response.AccessLog;
 import io.github.eventdedup.ingest.response.ProblemException;
 import io.github.eventdedup.ingest.response.ResponseWriter;
 import io.github.eventdedup.ingest.settings.IngestSettings;
-import io.github.eventdedup.ingest.settings.StartupException;
 import io.javalin.Javalin;
 import io.javalin.compression.CompressionStrategy;
 import io.javalin.config.JavalinConfig;
@@ -88,7 +88,7 @@ public final class IngestServer implements AutoCloseable {
      * @param events takes the requests that carry events
      * @param apiKeys who may use the service, or null where nobody is asked
      * @param tls what HTTPS is spoken with, or null for HTTP
-     * @throws StartupException where the port cannot be had
+     * @throws ConfigurationException where the port cannot be had
      */
     public IngestServer(
             IngestSettings settings,
@@ -99,7 +99,7 @@ public final class IngestServer implements AutoCloseable {
             Receipts receipts,
             ApiKeys apiKeys,
             SslContextFactory.Server tls)
-            throws StartupException {
+            throws ConfigurationException {
         this.events = events;
         this.answers = answers;
         docs = new DocsHandler(answers);
@@ -122,7 +122,7 @@ public final class IngestServer implements AutoCloseable {
                     .getConnectedEndPoints()
                     .size());
         } catch (JavalinException e) {
-            throw new StartupException("cannot listen on " + settings.host() + " port " + settings.port()
+            throw new ConfigurationException("cannot listen on " + settings.host() + " port " + settings.port()
                     + "; stop what uses the port, or choose another with DEDUP_HTTP_PORT (" + rootMessage(e) + ")");
         }
     }

@@ -3,13 +3,14 @@ package io.github.eventdedup.ingest.lookup;
 import com.zaxxer.hikari.HikariConfig;
 import com.zaxxer.hikari.HikariDataSource;
 import com.zaxxer.hikari.util.Credentials;
+import io.github.eventdedup.config.ConfigurationException;
+import io.github.eventdedup.config.Identifiers;
 import io.github.eventdedup.event.Fingerprint;
 import io.github.eventdedup.event.PostgresTable;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.ingest.lookup.DeadLetters.Letter;
 import io.github.eventdedup.ingest.response.ProblemException;
 import io.github.eventdedup.ingest.settings.IngestSettings.Postgres;
-import io.github.eventdedup.ingest.settings.StartupException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.sql.Connection;
@@ -106,19 +107,19 @@ public final class Receipts implements AutoCloseable {
      * @param streams by name
      * @param postgres the database, or null where there is none and so no receipts
      * @param deadLetters where events are looked for that are not stored
-     * @throws StartupException where the database's URL cannot be used
+     * @throws ConfigurationException where the database's URL cannot be used
      */
     public static Receipts connect(Map<String, StreamDefinition> streams, Postgres postgres, DeadLetters deadLetters)
-            throws StartupException {
+            throws ConfigurationException {
         return new Receipts(streams, postgres == null ? null : pool(postgres), deadLetters);
     }
 
-    private static HikariDataSource pool(Postgres postgres) throws StartupException {
+    private static HikariDataSource pool(Postgres postgres) throws ConfigurationException {
         PGSimpleDataSource server = new PGSimpleDataSource();
         try {
             server.setUrl(postgres.url());
         } catch (IllegalArgumentException e) {
-            throw new StartupException("DEDUP_POSTGRES_URL is no URL of a Postgres database: " + postgres.url());
+            throw new ConfigurationException("DEDUP_POSTGRES_URL is no URL of a Postgres database: " + postgres.url());
         }
         // After the URL, which may have other ideas. Seconds.
         server.setConnectTimeout(1);
@@ -157,9 +158,8 @@ public final class Receipts implements AutoCloseable {
         if (!(stream.table() instanceof PostgresTable table)) {
             return null;
         }
-        // Lower-case identifiers, as the stream definition demands; quoted because some of those are reserved words.
-        String quoted = '"' + table.name().replace(".", "\".\"") + '"';
-        return "SELECT received_at, kafka_partition, kafka_offset, escapes FROM " + quoted + " WHERE fingerprint = ?";
+        return "SELECT received_at, kafka_partition, kafka_offset, escapes FROM "
+                + Identifiers.postgresTable(table.name()) + " WHERE fingerprint = ?";
     }
 
     /**

@@ -1,5 +1,6 @@
 package io.github.eventdedup.job.deadletters;
 
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.event.ClickHouseTable;
 import io.github.eventdedup.event.Event;
 import io.github.eventdedup.event.EventReader;
@@ -14,7 +15,6 @@ import io.github.eventdedup.job.model.Replay;
 import io.github.eventdedup.job.model.RowFormat;
 import io.github.eventdedup.job.postgres.PostgresRowFormat;
 import io.github.eventdedup.job.settings.Endpoints;
-import io.github.eventdedup.job.settings.InvalidSettingsException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -75,7 +75,7 @@ public final class LetterReplay {
             LetterTopics topics,
             boolean dryRun,
             BiConsumer<KeptLetter, Result> results)
-            throws InvalidSettingsException {
+            throws ConfigurationException {
         this.stream = stream;
         this.topics = topics;
         this.dryRun = dryRun;
@@ -85,7 +85,7 @@ public final class LetterReplay {
     }
 
     /** The same as the job's, so that what is refused here is what the job would refuse. */
-    private static RowFormat format(StreamDefinition stream, Endpoints endpoints) throws InvalidSettingsException {
+    private static RowFormat format(StreamDefinition stream, Endpoints endpoints) throws ConfigurationException {
         if (stream.table() instanceof ClickHouseTable table) {
             ClickHouseSchema schema;
             try {
@@ -94,7 +94,7 @@ public final class LetterReplay {
                 throw new LettersException(ClickHouseErrors.cannotBeUsed(endpoints.clickHouse(), e));
             }
             if (!schema.findings().isEmpty()) {
-                throw new InvalidSettingsException(schema.findings());
+                throw new ConfigurationException(schema.findings());
             }
             return schema.format();
         }

@@ -1,5 +1,6 @@
 package io.github.eventdedup.job.launch;
 
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.event.ClickHouseTable;
 import io.github.eventdedup.event.PostgresTable;
 import io.github.eventdedup.event.StreamDefinition;
@@ -7,7 +8,6 @@ import io.github.eventdedup.job.clickhouse.table.ClickHouseErrors;
 import io.github.eventdedup.job.clickhouse.table.ClickHouseSchema;
 import io.github.eventdedup.job.postgres.PostgresPreflight;
 import io.github.eventdedup.job.settings.Endpoints;
-import io.github.eventdedup.job.settings.InvalidSettingsException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -39,9 +39,9 @@ public final class Preflight {
     /**
      * Checks Kafka and the stream's database.
      *
-     * @throws InvalidSettingsException with everything that was found
+     * @throws ConfigurationException with everything that was found
      */
-    public static void check(StreamDefinition stream, Endpoints endpoints) throws InvalidSettingsException {
+    public static void check(StreamDefinition stream, Endpoints endpoints) throws ConfigurationException {
         Preflight preflight = new Preflight(stream, endpoints);
         preflight.checkKafka();
         if (stream.table() instanceof PostgresTable table) {
@@ -51,7 +51,7 @@ public final class Preflight {
             preflight.checkClickHouse((ClickHouseTable) stream.table());
         }
         if (!preflight.findings.isEmpty()) {
-            throw new InvalidSettingsException(preflight.findings);
+            throw new ConfigurationException(preflight.findings);
         }
     }
 

@@ -1,7 +1,7 @@
 package io.github.eventdedup.job.launch;
 
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.job.pipeline.StateIdentity;
-import io.github.eventdedup.job.settings.InvalidSettingsException;
 import io.github.eventdedup.job.settings.JobSettings.Consent;
 import io.github.eventdedup.job.settings.JobSettings.Start;
 import java.io.IOException;
@@ -48,10 +48,10 @@ public record StartingPoint(
      * Decides.
      *
      * @param flink Flink's configuration of this submission
-     * @throws InvalidSettingsException where the job must not start like this; the message says what to do
+     * @throws ConfigurationException where the job must not start like this; the message says what to do
      */
     public static StartingPoint of(ReadableConfig flink, StateIdentity identity, Start start)
-            throws InvalidSettingsException {
+            throws ConfigurationException {
         Optional<String> named = flink.getOptional(StateRecoveryOptions.SAVEPOINT_PATH);
         requireNotRunning(flink, identity.stream());
         try {
@@ -105,10 +105,10 @@ public record StartingPoint(
      * table that recognises its rows stays as it is, and any other gets them a second time.
      *
      * @param recognisesRows whether the stream's table does
-     * @throws InvalidSettingsException where rows would be stored twice, and that was not asked for
+     * @throws ConfigurationException where rows would be stored twice, and that was not asked for
      */
     public void requireNewest(ReadableConfig flink, boolean recognisesRows, Set<Consent> consents)
-            throws InvalidSettingsException {
+            throws ConfigurationException {
         if (restored.isEmpty()) {
             return;
         }
@@ -165,9 +165,9 @@ public record StartingPoint(
     /**
      * Compares what the state belongs to with what is there.
      *
-     * @throws InvalidSettingsException where the topic or the table is another, and that was not agreed to
+     * @throws ConfigurationException where the topic or the table is another, and that was not agreed to
      */
-    public StartingPoint attachedTo(Attachment live, Set<Consent> consents) throws InvalidSettingsException {
+    public StartingPoint attachedTo(Attachment live, Set<Consent> consents) throws ConfigurationException {
         StateIdentity attached = identity;
         Configuration more = new Configuration(configuration);
         if (restored.isPresent()) {
@@ -202,7 +202,7 @@ public record StartingPoint(
                 }
             }
             if (!findings.isEmpty()) {
-                throw new InvalidSettingsException(findings);
+                throw new ConfigurationException(findings);
             }
         }
         return new StartingPoint(
@@ -210,7 +210,7 @@ public record StartingPoint(
     }
 
     /** What is wrong with the topic for this state, in whole sentences; empty where nothing is. */
-    private static String wrongTopic(SavedState state, Attachment live) throws InvalidSettingsException {
+    private static String wrongTopic(SavedState state, Attachment live) throws ConfigurationException {
         StateIdentity saved = state.identity();
         if (!sameWhereKnown(saved.topicId(), live.topicId())) {
             return "the state at " + state.path() + " belongs to topic '" + saved.stream() + "' with the id "
@@ -247,7 +247,7 @@ public record StartingPoint(
     }
 
     /** Why the job cannot continue with another table although that was agreed to; empty where it can. */
-    private static String newTableRefusal(SavedState state) throws InvalidSettingsException {
+    private static String newTableRefusal(SavedState state) throws ConfigurationException {
         try {
             return state.hasPendingRows()
                     ? "--new-table needs state without pending rows, and this holds some: the new table would get them a"
@@ -273,7 +273,7 @@ public record StartingPoint(
      * Two jobs of one stream would decide every event twice. Asked where somebody submits to a session cluster, from outside
      * or through the web UI; in application mode the cluster has one job, of a fixed id.
      */
-    private static void requireNotRunning(ReadableConfig flink, String stream) throws InvalidSettingsException {
+    private static void requireNotRunning(ReadableConfig flink, String stream) throws ConfigurationException {
         Set<String> session = Set.of(RemoteExecutor.NAME, EmbeddedExecutor.NAME);
         if (!session.contains(flink.getOptional(DeploymentOptions.TARGET).orElse(""))
                 || flink.getOptional(PipelineOptionsInternal.PIPELINE_FIXED_JOB_ID)
@@ -288,7 +288,7 @@ public record StartingPoint(
         }
     }
 
-    private static Collection<JobStatusMessage> jobs(Configuration flink) throws InvalidSettingsException {
+    private static Collection<JobStatusMessage> jobs(Configuration flink) throws ConfigurationException {
         try (var cluster = new RestClusterClient<>(flink, StandaloneClusterId.getInstance())) {
             return cluster.listJobs().get();
         } catch (InterruptedException e) {
@@ -334,7 +334,7 @@ public record StartingPoint(
     }
 
     private static void require(StateIdentity identity, Optional<StateIdentity> saved, String path)
-            throws InvalidSettingsException {
+            throws ConfigurationException {
         try {
             identity.requireSame(saved.orElseThrow(
                     () -> new IllegalStateException("This is not the state of a job that deduplicates a stream.")));
@@ -343,7 +343,7 @@ public record StartingPoint(
         }
     }
 
-    private static InvalidSettingsException refused(String reason) {
-        return new InvalidSettingsException(List.of(reason));
+    private static ConfigurationException refused(String reason) {
+        return new ConfigurationException(List.of(reason));
     }
 }

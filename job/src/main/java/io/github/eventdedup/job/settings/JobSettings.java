@@ -1,5 +1,6 @@
 package io.github.eventdedup.job.settings;
 
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.event.InvalidStreamDefinitionException;
 import io.github.eventdedup.event.StreamDefinition;
 import java.io.IOException;
@@ -55,10 +56,10 @@ public record JobSettings(Path streamFile, Start start, Set<Consent> consents, E
     /**
      * Reads the settings.
      *
-     * @throws InvalidSettingsException where they cannot be used, with every error at once
+     * @throws ConfigurationException where they cannot be used, with every error at once
      */
     public static JobSettings of(List<String> arguments, Map<String, String> environment)
-            throws InvalidSettingsException {
+            throws ConfigurationException {
         List<String> errors = new ArrayList<>();
         Start start = Start.ONLY_WITHOUT_STATE;
         List<String> others = new ArrayList<>(arguments);
@@ -88,7 +89,7 @@ public record JobSettings(Path streamFile, Start start, Set<Consent> consents, E
         }
         Endpoints endpoints = Endpoints.of(environment, errors);
         if (!errors.isEmpty()) {
-            throw new InvalidSettingsException(errors);
+            throw new ConfigurationException(errors);
         }
         return new JobSettings(Path.of(others.get(1)), start, consents, endpoints);
     }
@@ -96,14 +97,14 @@ public record JobSettings(Path streamFile, Start start, Set<Consent> consents, E
     /**
      * Reads the stream definition.
      *
-     * @throws InvalidSettingsException where the file cannot be read
+     * @throws ConfigurationException where the file cannot be read
      * @throws InvalidStreamDefinitionException where it is not a stream definition
      */
-    public StreamDefinition readStream() throws InvalidSettingsException, InvalidStreamDefinitionException {
+    public StreamDefinition readStream() throws ConfigurationException, InvalidStreamDefinitionException {
         try {
             return StreamDefinition.read(streamFile);
         } catch (IOException e) {
-            throw new InvalidSettingsException(List.of(
+            throw new ConfigurationException(List.of(
                     "--stream: cannot read " + streamFile + ", give the path of a stream definition (" + e + ")"));
         }
     }

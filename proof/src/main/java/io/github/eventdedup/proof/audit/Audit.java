@@ -2,6 +2,7 @@ package io.github.eventdedup.proof.audit;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.event.ClickHouseTable;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.proof.audit.records.StreamReport;
@@ -108,7 +109,7 @@ public final class Audit implements Callable<Integer> {
     }
 
     @Override
-    public Integer call() {
+    public Integer call() throws ConfigurationException {
         Endpoints neighbours = Endpoints.of(environment);
         List<StreamDefinition> chosen = chosen(neighbours.streams());
         Path directory = temporaryDirectory();

@@ -2,6 +2,7 @@ package io.github.eventdedup.proof.load;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.sun.management.OperatingSystemMXBean;
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.proof.ledger.Ledger;
@@ -158,7 +159,7 @@ public final class Load implements Callable<Integer> {
     private Path samples;
 
     @Override
-    public Integer call() throws IOException, InterruptedException {
+    public Integer call() throws ConfigurationException, IOException, InterruptedException {
         double perSecond = rate.equals("max") ? 0 : positive("--rate", rate);
         check(duration == null || !duration.isZero(), "--duration", "above 0");
         long nanos = duration == null ? Long.MAX_VALUE : TimeUnit.NANOSECONDS.convert(duration);
@@ -170,11 +171,11 @@ public final class Load implements Callable<Integer> {
         check(connections >= 1 && connections <= MAX_CONNECTIONS, "--connections", "from 1 to " + MAX_CONNECTIONS);
         Endpoints neighbours = Endpoints.of(System.getenv());
         if (!neighbours.http().getScheme().equals("http")) {
-            throw new ProofException("DEDUP_HTTP_URL: a load speaks plain HTTP");
+            throw new ConfigurationException("DEDUP_HTTP_URL: a load speaks plain HTTP");
         }
         StreamDefinition stream = neighbours.streams().get(STREAM);
         if (stream == null) {
-            throw new ProofException("DEDUP_STREAMS_DIR: there is no stream " + STREAM);
+            throw new ConfigurationException("DEDUP_STREAMS_DIR: there is no stream " + STREAM);
         }
         checkIngest(neighbours.http());
         if (seed == null) {

@@ -3,6 +3,7 @@ package io.github.eventdedup.job.clickhouse.table;
 import com.clickhouse.client.api.ClientMisconfigurationException;
 import com.clickhouse.client.api.ConnectionInitiationException;
 import com.clickhouse.client.api.ServerException;
+import io.github.eventdedup.config.Environment;
 import io.github.eventdedup.job.settings.ClickHouseLogin;
 import java.io.IOException;
 import java.util.Set;
@@ -142,7 +143,7 @@ public enum ClickHouseErrors {
     public static String cannotBeUsed(ClickHouseLogin login, Exception reason) {
         return "ClickHouse at " + login.url() + " cannot be used as user '" + login.user()
                 + "': start it, or correct DEDUP_CLICKHOUSE_URL, DEDUP_CLICKHOUSE_DATABASE, DEDUP_CLICKHOUSE_USER or "
-                + ClickHouseLogin.PASSWORD.variable() + " (" + reason(reason) + ")";
+                + Environment.CLICKHOUSE_PASSWORD + " (" + reason(reason) + ")";
     }
 
     /** What went wrong, in the server's own words or in those of the network; without the trace that may follow them. */

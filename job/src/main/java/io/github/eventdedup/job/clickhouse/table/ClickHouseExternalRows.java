@@ -2,6 +2,8 @@ package io.github.eventdedup.job.clickhouse.table;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import io.github.eventdedup.config.Environment;
+import io.github.eventdedup.config.Secret;
 import io.github.eventdedup.job.settings.ClickHouseLogin;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -79,7 +81,7 @@ final class ClickHouseExternalRows {
         HttpRequest request = HttpRequest.newBuilder(uri)
                 .timeout(TIMEOUT)
                 .header("X-ClickHouse-User", login.user())
-                .header("X-ClickHouse-Key", ClickHouseLogin.PASSWORD.read())
+                .header("X-ClickHouse-Key", Secret.ofThisProcess(Environment.CLICKHOUSE_PASSWORD))
                 .header("X-ClickHouse-Database", login.database())
                 .header("Content-Type", "multipart/form-data; boundary=" + boundary)
                 .POST(HttpRequest.BodyPublishers.ofByteArray(body(boundary, rows)))

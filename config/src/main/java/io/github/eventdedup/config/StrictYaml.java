@@ -1,4 +1,4 @@
-package io.github.eventdedup.event;
+package io.github.eventdedup.config;
 
 import com.fasterxml.jackson.core.JsonLocation;
 import com.fasterxml.jackson.core.JsonParseException;
@@ -11,13 +11,16 @@ import com.fasterxml.jackson.dataformat.yaml.YAMLFactory;
 import com.fasterxml.jackson.dataformat.yaml.YAMLParser;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.util.Collection;
+import java.util.Iterator;
 import java.util.List;
+import java.util.TreeSet;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 
 /**
- * Reads configuration files in YAML, and refuses what would be read as something else than whoever wrote it meant: keys
- * given twice, aliases, a second document. Thread-safe.
+ * Reads configuration files in YAML, and refuses what would be read as something else than its author meant: keys given twice,
+ * aliases, a second document. Thread-safe.
  */
 public final class StrictYaml {
 
@@ -30,11 +33,10 @@ public final class StrictYaml {
     /**
      * Reads a file.
      *
-     * @param text what the file holds
-     * @param errors takes what is wrong with the YAML, an element each with its line; nothing is thrown
-     * @param content makes something of the document, which is null where there is none; not called where the text is
-     *     no YAML
-     * @return what that made, or null where it was not called
+     * @param text the content of the file
+     * @param errors receives what is wrong with the YAML, an element each with its line; nothing is thrown
+     * @param content reads the document, which is null where there is none; not called where the text is not YAML
+     * @return the result of that, or null where it was not called
      */
     public static <T> T read(String text, List<String> errors, Function<JsonNode, T> content) {
         try {
@@ -45,6 +47,33 @@ public final class StrictYaml {
             return null;
         } catch (IOException e) {
             throw new UncheckedIOException("reading from a string does no I/O", e);
+        }
+    }
+
+    /**
+     * Whether the node is a mapping. Adds an error where it is not, and one for each key that is not known.
+     *
+     * @param where the node's name in messages
+     * @param prefix precedes the name of a key that is not known
+     */
+    public static boolean isMapping(
+            String where, String prefix, JsonNode node, Collection<String> known, List<String> errors) {
+        if (node == null || !node.isObject()) {
+            errors.add(where + (node == null ? ": missing; " : ": ") + "must be a mapping with the "
+                    + (known.size() == 1 ? "key " : "keys ") + String.join(", ", new TreeSet<>(known)));
+            return false;
+        }
+        unknownKeys(prefix, node, known, errors);
+        return true;
+    }
+
+    /** Adds an error for each key of a mapping that is not known. */
+    public static void unknownKeys(String prefix, JsonNode mapping, Collection<String> known, List<String> errors) {
+        for (Iterator<String> names = mapping.fieldNames(); names.hasNext(); ) {
+            String name = names.next();
+            if (!known.contains(name)) {
+                errors.add(prefix + name + ": unknown key; known here: " + String.join(", ", new TreeSet<>(known)));
+            }
         }
     }
 
