@@ -4,8 +4,6 @@ import io.github.eventdedup.event.Outbox;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
 
 /** The columns that an event is made of, each once, in the order that they are selected. Immutable. */
 final class OutboxColumns {
@@ -39,14 +37,5 @@ final class OutboxColumns {
 
     int indexOf(String column) {
         return names.indexOf(column);
-    }
-
-    static String quoted(String identifier) {
-        return '"' + identifier.replace("\"", "\"\"") + '"';
-    }
-
-    /** A table's name, with or without its schema, safe in a statement. */
-    static String quotedTable(String table) {
-        return Stream.of(table.split("\\.")).map(OutboxColumns::quoted).collect(Collectors.joining("."));
     }
 }

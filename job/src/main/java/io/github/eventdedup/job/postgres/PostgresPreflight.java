@@ -1,5 +1,6 @@
 package io.github.eventdedup.job.postgres;
 
+import io.github.eventdedup.config.Identifiers;
 import io.github.eventdedup.event.Column;
 import io.github.eventdedup.event.PostgresTable;
 import io.github.eventdedup.job.settings.Endpoints;
@@ -88,7 +89,7 @@ public final class PostgresPreflight {
 
     /** Adds what would make the table reject each row, or lose it. */
     void checkTable(Connection connection) throws SQLException {
-        String quoted = UpsertSql.quotedTable(table);
+        String quoted = Identifiers.postgresTable(table.name());
         if (single(connection, "SELECT to_regclass(?)::text", quoted) == null) {
             findings.add("Postgres has no table '" + table.name() + "': apply the files of sql/postgres");
             return;

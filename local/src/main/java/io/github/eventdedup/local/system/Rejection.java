@@ -1,5 +1,6 @@
 package io.github.eventdedup.local.system;
 
+import io.github.eventdedup.config.Identifiers;
 import io.github.eventdedup.event.ClickHouseTable;
 import io.github.eventdedup.event.Column;
 import io.github.eventdedup.event.StreamDefinition;
@@ -68,9 +69,7 @@ public final class Rejection {
     }
 
     private String quoted(String identifier) {
-        return isClickHouse()
-                ? "`" + identifier.replace("\\", "\\\\").replace("`", "\\`") + "`"
-                : '"' + identifier.replace("\"", "\"\"") + '"';
+        return isClickHouse() ? Identifiers.clickHouse(identifier) : Identifiers.postgres(identifier);
     }
 
     private void execute(String sql) throws IOException {

@@ -1,5 +1,6 @@
 package io.github.eventdedup.proof.audit;
 
+import io.github.eventdedup.config.Identifiers;
 import io.github.eventdedup.event.Fingerprint;
 import io.github.eventdedup.event.FingerprintFunction;
 import io.github.eventdedup.event.Outbox;
@@ -52,10 +53,10 @@ final class SentRows {
             connection.setAutoCommit(false);
             FingerprintFunction function = new FingerprintFunction(stream.stream());
             String texts = columns.stream()
-                    .map(column -> PostgresRows.quoted(column) + "::text")
+                    .map(column -> Identifiers.postgres(column) + "::text")
                     .collect(Collectors.joining(", "));
-            String select = "SELECT " + PostgresRows.quoted(outbox.id()) + ", " + texts + " FROM "
-                    + PostgresRows.quotedTable(outbox.table()) + " WHERE " + PostgresRows.quoted(outbox.sent());
+            String select = "SELECT " + Identifiers.postgres(outbox.id()) + ", " + texts + " FROM "
+                    + Identifiers.postgresTable(outbox.table()) + " WHERE " + Identifiers.postgres(outbox.sent());
             try (PreparedStatement statement = connection.prepareStatement(select)) {
                 statement.setFetchSize(5000);
                 try (ResultSet row = statement.executeQuery()) {
@@ -91,9 +92,9 @@ final class SentRows {
     }
 
     private static void checkTypes(Connection connection, Outbox outbox, List<String> columns) throws SQLException {
-        String names = columns.stream().map(PostgresRows::quoted).collect(Collectors.joining(", "));
+        String names = columns.stream().map(Identifiers::postgres).collect(Collectors.joining(", "));
         try (PreparedStatement statement = connection.prepareStatement(
-                        "SELECT " + names + " FROM " + PostgresRows.quotedTable(outbox.table()) + " WHERE FALSE");
+                        "SELECT " + names + " FROM " + Identifiers.postgresTable(outbox.table()) + " WHERE FALSE");
                 ResultSet none = statement.executeQuery()) {
             for (int i = 1; i <= columns.size(); i++) {
                 if (!TYPES.contains(none.getMetaData().getColumnType(i))) {

@@ -2,6 +2,7 @@ package io.github.eventdedup.job.clickhouse.table;
 
 import com.clickhouse.client.api.Client;
 import com.clickhouse.client.api.query.GenericRecord;
+import io.github.eventdedup.config.Identifiers;
 import io.github.eventdedup.event.ClickHouseTable;
 import io.github.eventdedup.event.ClickHouseType;
 import io.github.eventdedup.event.Column;
@@ -121,7 +122,8 @@ public record ClickHouseSchema(
     }
 
     private static String quoted(Map<String, Object> names) {
-        return '`' + names.get("database").toString() + "`.`" + names.get("table") + '`';
+        return Identifiers.clickHouse(names.get("database").toString()) + "."
+                + Identifiers.clickHouse(names.get("table").toString());
     }
 
     /** @return how many parts the table remembers */

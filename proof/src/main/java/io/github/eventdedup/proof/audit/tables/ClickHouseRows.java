@@ -8,6 +8,7 @@ import com.clickhouse.client.api.query.GenericRecord;
 import com.clickhouse.client.api.query.QueryResponse;
 import com.clickhouse.client.api.query.QuerySettings;
 import com.clickhouse.data.ClickHouseFormat;
+import io.github.eventdedup.config.Identifiers;
 import io.github.eventdedup.event.ClickHouseTable;
 import io.github.eventdedup.event.Column;
 import io.github.eventdedup.event.InvalidEventException;
@@ -167,7 +168,7 @@ public final class ClickHouseRows implements Rows {
         String select =
                 "SELECT " + values.stream().map(ClickHouseValue::select).collect(Collectors.joining(", ")) + " FROM "
                         + Stream.of(table.name().split("\\."))
-                                .map(ClickHouseValue::quoted)
+                                .map(Identifiers::clickHouse)
                                 .collect(Collectors.joining("."));
         ByteBuffer digests = ByteBuffer.allocate(RECORD_BYTES);
         long read = 0;

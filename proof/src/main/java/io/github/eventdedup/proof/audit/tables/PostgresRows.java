@@ -1,5 +1,6 @@
 package io.github.eventdedup.proof.audit.tables;
 
+import io.github.eventdedup.config.Identifiers;
 import io.github.eventdedup.event.Column;
 import io.github.eventdedup.event.Fingerprint;
 import io.github.eventdedup.event.PostgresTable;
@@ -20,8 +21,6 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
 
 /**
  * A table in Postgres, read once from one end to the other: by its key it would be read in another order than it lies in.
@@ -170,7 +169,7 @@ public final class PostgresRows implements Rows {
                 microsOf("\"received_at\""),
                 "\"escapes\""));
         for (Column column : table.columns()) {
-            String name = quoted(column.name());
+            String name = Identifiers.postgres(column.name());
             columns.add(
                     switch (column.type()) {
                         case TEXT, BIGINT, BOOLEAN -> name + "::text";
@@ -179,13 +178,13 @@ public final class PostgresRows implements Rows {
                     });
         }
         if (table.document() != null) {
-            String name = quoted(table.document().column());
+            String name = Identifiers.postgres(table.document().column());
             columns.add(
                     jsonb
                             ? "convert_to(" + name + "::text, 'UTF8')"
                             : "sha256(convert_to(" + name + "::text, 'UTF8'))");
         }
-        return "SELECT " + String.join(", ", columns) + " FROM " + quotedTable(table.name());
+        return "SELECT " + String.join(", ", columns) + " FROM " + Identifiers.postgresTable(table.name());
     }
 
     /** An exact number, whatever the time. */
@@ -196,18 +195,10 @@ public final class PostgresRows implements Rows {
     private long estimate(Connection connection) throws SQLException {
         try (PreparedStatement select = connection.prepareStatement(
                 "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = ?::regclass")) {
-            select.setString(1, quotedTable(table.name()));
+            select.setString(1, Identifiers.postgresTable(table.name()));
             try (ResultSet row = select.executeQuery()) {
                 return row.next() ? row.getLong(1) : 0;
             }
         }
-    }
-
-    public static String quotedTable(String table) {
-        return Stream.of(table.split("\\.")).map(PostgresRows::quoted).collect(Collectors.joining("."));
-    }
-
-    public static String quoted(String identifier) {
-        return '"' + identifier.replace("\"", "\"\"") + '"';
     }
 }
