@@ -1,6 +1,8 @@
 package io.github.eventdedup.ingest;
 
+import io.github.eventdedup.config.Arguments;
 import io.github.eventdedup.config.ConfigurationException;
+import io.github.eventdedup.config.ManifestVersion;
 import io.github.eventdedup.config.Termination;
 import io.github.eventdedup.event.Column;
 import io.github.eventdedup.event.EventReader;
@@ -27,12 +29,14 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.eclipse.jetty.util.ssl.SslContextFactory;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import picocli.CommandLine.Command;
 
 /**
  * The service as a process. Settings come from environment variables; what keeps it from starting is said on standard
@@ -41,6 +45,13 @@ import org.slf4j.LoggerFactory;
 public final class HttpIngest implements AutoCloseable {
 
     private static final Logger LOG = LoggerFactory.getLogger(HttpIngest.class);
+
+    @Command(
+            name = "http-ingest",
+            mixinStandardHelpOptions = true,
+            versionProvider = ManifestVersion.class,
+            description = "Accepts events over HTTP, and answers once Kafka has them on disk.")
+    private static final class Options {}
 
     private final IngestSettings settings;
     private final EventPublisher publisher;
@@ -135,9 +146,15 @@ public final class HttpIngest implements AutoCloseable {
 
     /** Runs the service until it is told to stop. */
     public static void main(String[] arguments) {
-        if (arguments.length > 0) {
-            fail("http-ingest takes no arguments; its settings are environment variables, DEDUP_…");
+        Optional<String> help = Arguments.help(new Options(), List.of(arguments), IngestSettings.SETTINGS);
+        if (help.isPresent()) {
+            System.out.print(help.get());
+            return;
         }
+        Arguments.parse(new Options(), List.of(arguments))
+                .ifPresent(problem ->
+                        fail("http-ingest takes no arguments; its settings are environment variables, DEDUP_… ("
+                                + problem + ")"));
         try {
             HttpIngest ingest = start(IngestSettings.from(System.getenv()));
             Termination.onSignal(() -> {

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.github.eventdedup.config.ConfigurationException;
+import io.github.eventdedup.config.ManifestVersion;
 import io.github.eventdedup.event.ReasonCode;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.job.deadletters.HandledNote;
@@ -53,6 +54,7 @@ import picocli.CommandLine.TypeConversionException;
 @Command(
         name = "dead-letters",
         mixinStandardHelpOptions = true,
+        versionProvider = ManifestVersion.class,
         description = {
             "Lists, shows, replays and discards dead letters: records that could not be read or stored.",
             "",

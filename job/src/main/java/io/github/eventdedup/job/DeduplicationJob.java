@@ -1,5 +1,6 @@
 package io.github.eventdedup.job;
 
+import io.github.eventdedup.config.Arguments;
 import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.event.InvalidStreamDefinitionException;
 import io.github.eventdedup.event.PostgresTable;
@@ -18,9 +19,11 @@ import io.github.eventdedup.job.pipeline.DeduplicateFunction;
 import io.github.eventdedup.job.pipeline.IdentifyFunction;
 import io.github.eventdedup.job.pipeline.StateIdentity;
 import io.github.eventdedup.job.settings.Endpoints;
+import io.github.eventdedup.job.settings.JobArguments;
 import io.github.eventdedup.job.settings.JobSettings;
 import io.github.eventdedup.job.settings.PostgresLogin;
 import java.util.List;
+import java.util.Optional;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
 import org.apache.flink.api.connector.sink2.Sink;
 import org.apache.flink.api.connector.source.Source;
@@ -50,6 +53,12 @@ public final class DeduplicationJob {
      * @throws InvalidStreamDefinitionException where the stream's file is not a definition; the message has every error
      */
     public static void main(String[] arguments) throws Exception {
+        Optional<String> help = Arguments.help(new JobArguments(), List.of(arguments), Endpoints.SETTINGS);
+        if (help.isPresent()) {
+            // Not with an exit of the JVM: it may be a JobManager's.
+            System.out.print(help.get());
+            return;
+        }
         try {
             JobSettings settings = JobSettings.of(List.of(arguments), System.getenv());
             StreamDefinition stream = settings.readStream();

@@ -1,5 +1,6 @@
 package io.github.eventdedup.relay;
 
+import io.github.eventdedup.config.Arguments;
 import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.config.Termination;
 import io.github.eventdedup.event.StreamDefinition;
@@ -11,6 +12,7 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.util.List;
+import java.util.Optional;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -30,6 +32,11 @@ public final class OutboxRelay {
 
     /** Runs the relay until it is told to stop, or, once, until everything is sent. */
     public static void main(String[] arguments) {
+        Optional<String> help = Arguments.help(new RelayArguments(), List.of(arguments), RelaySettings.SETTINGS);
+        if (help.isPresent()) {
+            System.out.print(help.get());
+            return;
+        }
         try {
             RelaySettings settings = RelaySettings.from(List.of(arguments), System.getenv());
             Stop stop = new Stop();

@@ -1,12 +1,14 @@
 package io.github.eventdedup.relay;
 
+import io.github.eventdedup.config.Arguments;
+import io.github.eventdedup.config.BootstrapServers;
+import io.github.eventdedup.config.ClickHouseUrl;
 import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.config.Environment;
+import io.github.eventdedup.config.PostgresUrl;
 import io.github.eventdedup.config.Secret;
 import java.nio.file.Files;
-import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
@@ -38,7 +40,12 @@ record RelaySettings(
      * @param user the user to log in as
      * @param password its password
      */
-    record ClickHouse(String url, String database, String user, Secret password) {}
+    record ClickHouse(String url, String database, String user, Secret password) {
+
+        ClickHouse {
+            ClickHouseUrl.check(url);
+        }
+    }
 
     /** The environment variables that are read. */
     static final List<String> SETTINGS = List.of(
@@ -53,6 +60,11 @@ record RelaySettings(
             Environment.CLICKHOUSE_PASSWORD,
             Secret.fileVariable(Environment.CLICKHOUSE_PASSWORD));
 
+    RelaySettings {
+        BootstrapServers.check(kafkaBootstrapServers);
+        PostgresUrl.check(postgresUrl);
+    }
+
     /**
      * Reads the settings; those that are absent have their defaults.
      *
@@ -60,11 +72,15 @@ record RelaySettings(
      */
     static RelaySettings from(List<String> arguments, Map<String, String> variables) throws ConfigurationException {
         Environment environment = new Environment(variables, SETTINGS);
-        List<String> others = new ArrayList<>(arguments);
-        boolean once = others.remove("--once");
+        RelayArguments given = new RelayArguments();
+        Arguments.parse(given, arguments)
+                .ifPresent(problem -> environment.error(
+                        "arguments:",
+                        "give --stream FILE, as in --stream streams/user-logins.yaml, and at most --once (" + problem
+                                + ")"));
         RelaySettings settings = new RelaySettings(
-                streamFile(others, environment),
-                once,
+                given.stream,
+                given.once,
                 environment.bootstrapServers(),
                 environment.postgresUrl(),
                 environment.text(Environment.POSTGRES_USER, "dedup"),
@@ -77,20 +93,6 @@ record RelaySettings(
     /** The URL as messages show it: its parameters may hold the password of a certificate's key. */
     String postgresAddress() {
         return postgresUrl.replaceFirst("\\?.*", "");
-    }
-
-    private static Path streamFile(List<String> arguments, Environment environment) {
-        if (arguments.size() == 2 && arguments.get(0).equals("--stream")) {
-            try {
-                return Path.of(arguments.get(1));
-            } catch (InvalidPathException e) {
-                environment.error("--stream", "'" + arguments.get(1) + "' is no path");
-                return null;
-            }
-        }
-        environment.error(
-                "arguments:", "give --stream FILE, as in --stream streams/user-logins.yaml, and at most --once");
-        return null;
     }
 
     private static ClickHouse clickHouse(Environment environment) {

@@ -1,5 +1,6 @@
 package io.github.eventdedup.ingest.settings;
 
+import io.github.eventdedup.config.BootstrapServers;
 import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.config.Environment;
 import io.github.eventdedup.config.PostgresUrl;
@@ -131,6 +132,11 @@ public record IngestSettings(
 
     /** The results of a batch are kept until it is answered. */
     private static final int MOST_BATCH_EVENTS = 100_000;
+
+    /** Refuses brokers that cannot be used. */
+    public IngestSettings {
+        BootstrapServers.check(kafkaBootstrapServers);
+    }
 
     /**
      * Reads the settings; those that are absent have their defaults.

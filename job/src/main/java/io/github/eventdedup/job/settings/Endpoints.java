@@ -1,5 +1,6 @@
 package io.github.eventdedup.job.settings;
 
+import io.github.eventdedup.config.BootstrapServers;
 import io.github.eventdedup.config.Environment;
 import io.github.eventdedup.config.Secret;
 import java.util.List;
@@ -41,6 +42,11 @@ public record Endpoints(
             Environment.CLICKHOUSE_USER,
             Environment.CLICKHOUSE_PASSWORD,
             Secret.fileVariable(Environment.CLICKHOUSE_PASSWORD));
+
+    /** Refuses brokers that cannot be used. */
+    public Endpoints {
+        BootstrapServers.check(kafkaBootstrapServers);
+    }
 
     public Endpoints(String kafkaBootstrapServers, PostgresLogin postgres, ClickHouseLogin clickHouse) {
         this(kafkaBootstrapServers, postgres, clickHouse, false);
