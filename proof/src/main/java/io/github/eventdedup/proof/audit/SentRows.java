@@ -5,6 +5,7 @@ import io.github.eventdedup.event.FingerprintFunction;
 import io.github.eventdedup.event.Outbox;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.proof.audit.records.BucketedRecords;
+import io.github.eventdedup.proof.audit.records.RecordLayout;
 import io.github.eventdedup.proof.audit.records.StreamReport;
 import io.github.eventdedup.proof.audit.tables.PostgresRows;
 import io.github.eventdedup.proof.system.Endpoints;
@@ -23,9 +24,6 @@ import java.util.stream.Collectors;
 
 /** The rows of an outbox that are flagged as sent: each must be in the topic. */
 final class SentRows {
-
-    /** Bytes of a record: fingerprint, id. */
-    static final int RECORD_BYTES = 40;
 
     /** Those whose text in Postgres is what the fingerprint is made from. */
     private static final Set<Integer> TYPES =
@@ -46,7 +44,7 @@ final class SentRows {
                     .orElseThrow(
                             () -> new ProofException("outbox of " + stream.stream() + ": nothing fills " + field)));
         }
-        BucketedRecords rows = new BucketedRecords(directory, RECORD_BYTES);
+        BucketedRecords rows = new BucketedRecords(directory, RecordLayout.SENT_BYTES);
         try (Connection connection = neighbours.postgres()) {
             checkTypes(connection, outbox, columns);
             connection.setAutoCommit(false);
@@ -60,7 +58,7 @@ final class SentRows {
                 statement.setFetchSize(5000);
                 try (ResultSet row = statement.executeQuery()) {
                     while (row.next()) {
-                        take(row, columns.size(), function, rows, report);
+                        accept(row, columns.size(), function, rows, report);
                         progress.report("reading the table " + outbox.table(), ++report.sent, 0);
                     }
                 }
@@ -72,7 +70,7 @@ final class SentRows {
         return rows;
     }
 
-    private static void take(
+    private static void accept(
             ResultSet row, int columns, FingerprintFunction function, BucketedRecords rows, StreamReport report)
             throws SQLException {
         long id = row.getLong(1);

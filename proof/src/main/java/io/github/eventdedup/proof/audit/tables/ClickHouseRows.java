@@ -13,6 +13,7 @@ import io.github.eventdedup.event.Column;
 import io.github.eventdedup.event.InvalidEventException;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.proof.audit.records.BucketedRecords;
+import io.github.eventdedup.proof.audit.records.RecordLayout;
 import io.github.eventdedup.proof.audit.records.RowDigest;
 import io.github.eventdedup.proof.audit.records.StreamReport;
 import io.github.eventdedup.proof.system.Endpoints;
@@ -43,9 +44,6 @@ import java.util.stream.Stream;
  * <p>Columns that ClickHouse gives a DEFAULT where the event has null are not compared: what it was is ClickHouse's to know.
  */
 public final class ClickHouseRows implements Rows {
-
-    /** Bytes of a record of what is there: the digest of the key, and that of all columns. */
-    public static final int RECORD_BYTES = 2 * RowDigest.BYTES;
 
     private final Endpoints neighbours;
     private final ClickHouseTable table;
@@ -163,13 +161,13 @@ public final class ClickHouseRows implements Rows {
 
     @Override
     public BucketedRecords read(Path directory, StreamReport report, Progress progress) {
-        BucketedRecords rows = new BucketedRecords(directory, RECORD_BYTES);
+        BucketedRecords rows = new BucketedRecords(directory, RecordLayout.CLICKHOUSE_ROW_BYTES);
         String select =
                 "SELECT " + values.stream().map(ClickHouseValue::select).collect(Collectors.joining(", ")) + " FROM "
                         + Stream.of(table.name().split("\\."))
                                 .map(ClickHouseValue::quoted)
                                 .collect(Collectors.joining("."));
-        ByteBuffer digests = ByteBuffer.allocate(RECORD_BYTES);
+        ByteBuffer digests = ByteBuffer.allocate(RecordLayout.CLICKHOUSE_ROW_BYTES);
         long read = 0;
         try (Client client = connect();
                 QueryResponse response = client.query(select, new QuerySettings().setFormat(ClickHouseFormat.RowBinary))

@@ -5,6 +5,7 @@ import io.github.eventdedup.event.Fingerprint;
 import io.github.eventdedup.event.PostgresTable;
 import io.github.eventdedup.proof.audit.records.BucketedRecords;
 import io.github.eventdedup.proof.audit.records.JsonDigest;
+import io.github.eventdedup.proof.audit.records.RecordLayout;
 import io.github.eventdedup.proof.audit.records.RowDigest;
 import io.github.eventdedup.proof.audit.records.StreamReport;
 import io.github.eventdedup.proof.system.Endpoints;
@@ -30,14 +31,6 @@ import java.util.stream.Stream;
  */
 public final class PostgresRows implements Rows {
 
-    /** Where a record has what: after fingerprint, partition and offset. */
-    public static final int RECEIVED_MICROS = 44;
-
-    public static final int ESCAPES = 52;
-    public static final int COLUMNS = 56;
-    public static final int DOCUMENT = COLUMNS + RowDigest.BYTES;
-    public static final int TAGS = DOCUMENT + RowDigest.BYTES;
-
     private final Endpoints neighbours;
     private final PostgresTable table;
     private final boolean jsonb;
@@ -48,10 +41,6 @@ public final class PostgresRows implements Rows {
         this.neighbours = neighbours;
         this.table = table;
         jsonb = table.document() != null && table.document().type() == PostgresTable.Document.Type.JSONB;
-    }
-
-    public static int recordBytes(int columns) {
-        return TAGS + columns * RowDigest.TAG_BYTES;
     }
 
     @Override
@@ -90,7 +79,7 @@ public final class PostgresRows implements Rows {
     @Override
     public BucketedRecords read(Path directory, StreamReport report, Progress progress) {
         int columns = table.columns().size();
-        BucketedRecords rows = new BucketedRecords(directory, recordBytes(columns));
+        BucketedRecords rows = new BucketedRecords(directory, RecordLayout.postgresRowBytes(columns));
         try (Connection connection = neighbours.postgres()) {
             connection.setAutoCommit(false);
             long about = estimate(connection);
@@ -100,7 +89,7 @@ public final class PostgresRows implements Rows {
                 select.setFetchSize(jsonb ? 200 : 5000);
                 try (ResultSet row = select.executeQuery()) {
                     while (row.next()) {
-                        take(row, rows, report);
+                        accept(row, rows, report);
                         progress.report("reading the table " + table.name(), ++read, Math.max(about, read));
                     }
                 }
@@ -119,7 +108,7 @@ public final class PostgresRows implements Rows {
                 e);
     }
 
-    private void take(ResultSet row, BucketedRecords rows, StreamReport report) throws SQLException {
+    private void accept(ResultSet row, BucketedRecords rows, StreamReport report) throws SQLException {
         byte[] fingerprint = row.getBytes(1);
         if (fingerprint == null || fingerprint.length != Fingerprint.BYTES) {
             report.offend(

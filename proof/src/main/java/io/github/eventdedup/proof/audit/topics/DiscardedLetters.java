@@ -1,4 +1,4 @@
-package io.github.eventdedup.proof.audit;
+package io.github.eventdedup.proof.audit.topics;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
@@ -10,7 +10,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /** The dead letters that an operator has discarded, as {@code ./dedup dead-letters} notes it (docs/adr/0021-replay.md). */
-final class DiscardedLetters {
+public final class DiscardedLetters {
 
     /** Partition, offset, time, attempt, state-id. */
     private static final Pattern KEY = Pattern.compile("(\\d{1,9}):(\\d{1,18}):-?\\d+:(\\d{1,9}):.*");
@@ -18,7 +18,7 @@ final class DiscardedLetters {
     private DiscardedLetters() {}
 
     /** The last attempt whose letter is discarded, by the position of the original. */
-    static Map<Position, Integer> read(TopicReader topics, StreamDefinition stream) {
+    public static Map<Position, Integer> read(TopicReader topics, StreamDefinition stream) {
         String topic = stream.deadLettersTopic() + ".handled";
         Map<Position, Integer> discarded = new HashMap<>();
         if (topics.exists(topic)) {

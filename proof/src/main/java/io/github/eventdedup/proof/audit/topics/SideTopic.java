@@ -1,4 +1,4 @@
-package io.github.eventdedup.proof.audit;
+package io.github.eventdedup.proof.audit.topics;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
@@ -24,7 +24,7 @@ import org.apache.kafka.common.header.Header;
  * The positions that a topic of duplicates or of dead letters names, each once however often it is written. Not
  * thread-safe.
  */
-final class SideTopic {
+public final class SideTopic {
 
     private static final Pattern POSITION = Pattern.compile("(\\d{1,9}):(\\d{1,18})");
 
@@ -56,7 +56,7 @@ final class SideTopic {
      * @param reader of events, for those that were refused and are no longer in the raw topic
      * @param below is told what is named here and no longer in the raw topic
      */
-    SideTopic(
+    public SideTopic(
             TopicReader topics,
             String topic,
             TopicRange raw,
@@ -81,10 +81,10 @@ final class SideTopic {
                 keptFromMillis = Long.MAX_VALUE;
             }
         }
-        topics.read(range, this::take);
+        topics.read(range, this::accept);
     }
 
-    private void take(ConsumerRecord<byte[], byte[]> record) {
+    private void accept(ConsumerRecord<byte[], byte[]> record) {
         if (cut[record.partition()]) {
             keptFromMillis = Math.max(keptFromMillis, record.timestamp());
             cut[record.partition()] = false;
@@ -156,7 +156,7 @@ final class SideTopic {
     }
 
     /** Looks whether what came after the range is really in the topic by now. */
-    void check(TopicRange now) {
+    public void check(TopicRange now) {
         for (int i = 0; i < furthest.length; i++) {
             if (furthest[i] >= 0 && now.isAfter(i, furthest[i])) {
                 unexpected(i, furthest[i]);
@@ -165,17 +165,17 @@ final class SideTopic {
     }
 
     /** What the job itself has put here. */
-    Positions decided() {
+    public Positions decided() {
         return decided;
     }
 
     /** What the database did not take. */
-    Positions refused() {
+    public Positions refused() {
         return refused;
     }
 
     /** The positions that are named here, by reason code. */
-    Map<String, Positions> byCode() {
+    public Map<String, Positions> byCode() {
         return byCode;
     }
 
@@ -189,26 +189,26 @@ final class SideTopic {
     }
 
     /** The reason codes by the positions of originals, where what they are about is gone from the raw topic. */
-    Map<Position, String> codesBefore() {
+    public Map<Position, String> codesBefore() {
         return codesBefore;
     }
 
-    boolean isEmpty() {
+    public boolean isEmpty() {
         return byCode.isEmpty() && codesBefore.isEmpty();
     }
 
     /** Whether the position is named here, whatever the reason. */
-    boolean contains(int partition, long offset) {
+    public boolean contains(int partition, long offset) {
         return decided.contains(partition, offset) || refused.contains(partition, offset);
     }
 
     /** Whether the event was refused by the database, and is gone from the raw topic. */
-    boolean wasRefusedBefore(Fingerprint fingerprint) {
+    public boolean wasRefusedBefore(Fingerprint fingerprint) {
         return refusedBefore.contains(fingerprint);
     }
 
     /** Whether a record about an event of this time may have been here, and be removed. */
-    boolean mayHaveLost(long millis) {
+    public boolean mayHaveLost(long millis) {
         return millis <= keptFromMillis;
     }
 }

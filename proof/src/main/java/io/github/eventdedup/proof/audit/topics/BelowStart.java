@@ -1,4 +1,4 @@
-package io.github.eventdedup.proof.audit;
+package io.github.eventdedup.proof.audit.topics;
 
 import io.github.eventdedup.proof.system.TopicRange;
 import java.util.ArrayList;
@@ -9,7 +9,7 @@ import java.util.List;
  * The offsets that the raw topic no longer has, and which of them something else names: a row, a duplicate, a dead letter.
  * What is not named may have been deleted before the job has read it. Not thread-safe.
  */
-final class BelowStart {
+public final class BelowStart {
 
     /** How far the look back reaches in each partition: 2 MiB of memory. */
     private static final int REACH = 1 << 24;
@@ -24,7 +24,7 @@ final class BelowStart {
     private final List<String> ranges = new ArrayList<>();
     private long count;
 
-    BelowStart(TopicRange range) {
+    public BelowStart(TopicRange range) {
         this.range = range;
         named = new BitSet[range.partitions()];
         for (int i = 0; i < named.length; i++) {
@@ -33,7 +33,7 @@ final class BelowStart {
     }
 
     /** Something names an offset before the range. */
-    void add(int partition, long offset) {
+    public void add(int partition, long offset) {
         long distance = range.begin()[partition] - 1 - offset;
         if (distance < REACH) {
             named[partition].set((int) distance);
@@ -41,7 +41,7 @@ final class BelowStart {
     }
 
     /** Looks for what is not named, from the lowest offset that is named to the beginning of each partition. */
-    void close() {
+    public void close() {
         for (int partition = 0; partition < named.length; partition++) {
             long begin = range.begin()[partition];
             int lowest = named[partition].isEmpty() ? (int) Math.min(begin, REACH) : named[partition].length();
@@ -57,12 +57,12 @@ final class BelowStart {
     }
 
     /** How many are not named. */
-    long count() {
+    public long count() {
         return count;
     }
 
     /** The first of them, as {@code partition:from-to}. */
-    List<String> ranges() {
+    public List<String> ranges() {
         return ranges;
     }
 }

@@ -1,4 +1,4 @@
-package io.github.eventdedup.proof.audit;
+package io.github.eventdedup.proof.audit.topics;
 
 import static org.assertj.core.api.Assertions.assertThat;
 

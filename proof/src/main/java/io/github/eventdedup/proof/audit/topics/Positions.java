@@ -1,15 +1,17 @@
-package io.github.eventdedup.proof.audit;
+package io.github.eventdedup.proof.audit.topics;
 
+import io.github.eventdedup.proof.audit.records.RecordLayout;
+import io.github.eventdedup.proof.audit.records.SortedRecords;
 import io.github.eventdedup.proof.system.TopicRange;
 import java.util.BitSet;
 
 /** A set of positions in a range of a topic, a bit each. Not thread-safe. */
-final class Positions {
+public final class Positions {
 
     private final TopicRange range;
     private final BitSet[] partitions;
 
-    Positions(TopicRange range) {
+    public Positions(TopicRange range) {
         this.range = range;
         partitions = new BitSet[range.partitions()];
         for (int i = 0; i < partitions.length; i++) {
@@ -18,24 +20,29 @@ final class Positions {
     }
 
     /** What to do with a position. */
-    interface Visitor {
+    public interface Visitor {
         void visit(int partition, long offset);
     }
 
     /** Adds a position within the range. */
-    void add(int partition, long offset) {
+    public void add(int partition, long offset) {
         partitions[partition].set(index(partition, offset));
     }
 
-    boolean contains(int partition, long offset) {
+    public boolean contains(int partition, long offset) {
         return range.contains(partition, offset) && partitions[partition].get(index(partition, offset));
+    }
+
+    /** Whether the position is here that a record begins with, after its fingerprint. */
+    public boolean contains(SortedRecords records, int record) {
+        return contains(records.getInt(record, RecordLayout.PARTITION), records.getLong(record, RecordLayout.OFFSET));
     }
 
     private int index(int partition, long offset) {
         return Math.toIntExact(offset - range.begin()[partition]);
     }
 
-    long size() {
+    public long size() {
         long size = 0;
         for (BitSet it : partitions) {
             size += it.cardinality();
@@ -44,7 +51,7 @@ final class Positions {
     }
 
     /** A new set of those that are in this and not in that. */
-    Positions without(Positions that) {
+    public Positions without(Positions that) {
         Positions rest = plus(new Positions(range));
         for (int i = 0; i < partitions.length; i++) {
             rest.partitions[i].andNot(that.partitions[i]);
@@ -53,7 +60,7 @@ final class Positions {
     }
 
     /** A new set of those that are in this, in that or in both. */
-    Positions plus(Positions that) {
+    public Positions plus(Positions that) {
         Positions all = new Positions(range);
         for (int i = 0; i < partitions.length; i++) {
             all.partitions[i].or(partitions[i]);
@@ -62,7 +69,7 @@ final class Positions {
         return all;
     }
 
-    void forEach(Visitor visitor) {
+    public void forEach(Visitor visitor) {
         for (int partition = 0; partition < partitions.length; partition++) {
             BitSet set = partitions[partition];
             for (int i = set.nextSetBit(0); i >= 0; i = set.nextSetBit(i + 1)) {
