@@ -33,7 +33,7 @@ final class SentRows {
 
     /** Reads them; to be called before the end of the topic is fixed, for a row is flagged only once Kafka has it. */
     static BucketedRecords read(
-            Endpoints neighbours, StreamDefinition stream, Path directory, StreamReport report, Progress progress) {
+            Endpoints endpoints, StreamDefinition stream, Path directory, StreamReport report, Progress progress) {
         Outbox outbox = stream.outbox();
         List<String> columns = new ArrayList<>();
         for (String field : stream.fingerprint()) {
@@ -45,7 +45,7 @@ final class SentRows {
                             () -> new ProofException("outbox of " + stream.stream() + ": nothing fills " + field)));
         }
         BucketedRecords rows = new BucketedRecords(directory, RecordLayout.SENT_BYTES);
-        try (Connection connection = neighbours.postgres()) {
+        try (Connection connection = endpoints.postgres().connect()) {
             checkTypes(connection, outbox, columns);
             connection.setAutoCommit(false);
             FingerprintFunction function = new FingerprintFunction(stream.stream());
@@ -64,7 +64,7 @@ final class SentRows {
                 }
             }
         } catch (SQLException e) {
-            throw PostgresRows.cannotRead(neighbours, outbox.table(), e);
+            throw PostgresRows.cannotRead(endpoints, outbox.table(), e);
         }
         rows.finish();
         return rows;

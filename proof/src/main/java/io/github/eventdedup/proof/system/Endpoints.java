@@ -23,27 +23,65 @@ import java.util.TreeSet;
  * @param http the ingest
  * @param flink the cluster's REST interface
  * @param kafkaBootstrapServers the brokers
- * @param postgresUrl the JDBC URL, without user and password
- * @param clickHouseUrl HTTP
- * @param clickHouseDatabase where the tables are
+ * @param postgres where tables are
+ * @param clickHouse where other tables are
  * @param streamsDirectory the stream definitions
- * @param processesFile the pids of the system's processes by name, or null where they are not on this machine
- * @param reportsDirectory where ledgers and reports go, if nobody says otherwise
+ * @param files of the machine where it runs
  */
 public record Endpoints(
         URI http,
         URI flink,
         String kafkaBootstrapServers,
-        String postgresUrl,
-        String postgresUser,
-        String postgresPassword,
-        String clickHouseUrl,
-        String clickHouseDatabase,
-        String clickHouseUser,
-        String clickHousePassword,
+        Postgres postgres,
+        ClickHouse clickHouse,
         Path streamsDirectory,
-        Path processesFile,
-        Path reportsDirectory) {
+        LocalFiles files) {
+
+    /**
+     * A database in Postgres.
+     *
+     * @param url for JDBC, without user and password
+     */
+    public record Postgres(String url, String user, String password) {
+
+        /** A connection of the caller's own. */
+        public Connection connect() throws SQLException {
+            Properties properties = new Properties();
+            properties.setProperty("user", user);
+            properties.setProperty("password", password);
+            properties.setProperty("ApplicationName", "proof");
+            return DriverManager.getConnection(url, properties);
+        }
+
+        /** Without the password: settings are logged. */
+        @Override
+        public String toString() {
+            return url;
+        }
+    }
+
+    /**
+     * ClickHouse.
+     *
+     * @param url of its HTTP interface
+     * @param database where the tables are
+     */
+    public record ClickHouse(String url, String database, String user, String password) {
+
+        /** Without the password: settings are logged. */
+        @Override
+        public String toString() {
+            return url;
+        }
+    }
+
+    /**
+     * Files of the machine where the system runs.
+     *
+     * @param processes the pids of the system's processes by name, or null where they are not on this machine
+     * @param reports the directory for ledgers and reports where no option names another
+     */
+    public record LocalFiles(Path processes, Path reports) {}
 
     private static final Map<String, String> DEFAULTS = new TreeMap<>(Map.ofEntries(
             Map.entry("DEDUP_HTTP_URL", "http://127.0.0.1:8001"),
@@ -80,24 +118,26 @@ public record Endpoints(
             errors.add("DEDUP_POSTGRES_URL: must be a JDBC URL such as " + DEFAULTS.get("DEDUP_POSTGRES_URL")
                     + ", without a password");
         }
-        Endpoints neighbours = new Endpoints(
+        Endpoints endpoints = new Endpoints(
                 url(values, "DEDUP_HTTP_URL", errors),
                 url(values, "DEDUP_FLINK_URL", errors),
                 values.get("DEDUP_KAFKA_BOOTSTRAP_SERVERS"),
-                postgres,
-                values.get("DEDUP_POSTGRES_USER"),
-                values.get("DEDUP_POSTGRES_PASSWORD"),
-                values.get("DEDUP_CLICKHOUSE_URL"),
-                values.get("DEDUP_CLICKHOUSE_DATABASE"),
-                values.get("DEDUP_CLICKHOUSE_USER"),
-                values.get("DEDUP_CLICKHOUSE_PASSWORD"),
+                new Postgres(postgres, values.get("DEDUP_POSTGRES_USER"), values.get("DEDUP_POSTGRES_PASSWORD")),
+                new ClickHouse(
+                        values.get("DEDUP_CLICKHOUSE_URL"),
+                        values.get("DEDUP_CLICKHOUSE_DATABASE"),
+                        values.get("DEDUP_CLICKHOUSE_USER"),
+                        values.get("DEDUP_CLICKHOUSE_PASSWORD")),
                 Path.of(values.get("DEDUP_STREAMS_DIR")),
-                values.get("DEDUP_PROCESSES_FILE").isEmpty() ? null : Path.of(values.get("DEDUP_PROCESSES_FILE")),
-                Path.of(values.get("DEDUP_REPORTS_DIR")));
+                new LocalFiles(
+                        values.get("DEDUP_PROCESSES_FILE").isEmpty()
+                                ? null
+                                : Path.of(values.get("DEDUP_PROCESSES_FILE")),
+                        Path.of(values.get("DEDUP_REPORTS_DIR"))));
         if (!errors.isEmpty()) {
             throw new ProofException(String.join(System.lineSeparator(), errors));
         }
-        return neighbours;
+        return endpoints;
     }
 
     private static URI url(Map<String, String> values, String name, List<String> errors) {
@@ -132,19 +172,10 @@ public record Endpoints(
         return streams;
     }
 
-    /** A connection of the caller's own. */
-    public Connection postgres() throws SQLException {
-        Properties properties = new Properties();
-        properties.setProperty("user", postgresUser);
-        properties.setProperty("password", postgresPassword);
-        properties.setProperty("ApplicationName", "proof");
-        return DriverManager.getConnection(postgresUrl, properties);
-    }
-
     /** Without secrets: settings are logged. */
     @Override
     public String toString() {
-        return "ingest " + http + ", Flink " + flink + ", Kafka " + kafkaBootstrapServers + ", Postgres " + postgresUrl
-                + ", ClickHouse " + clickHouseUrl;
+        return "ingest " + http + ", Flink " + flink + ", Kafka " + kafkaBootstrapServers + ", Postgres " + postgres
+                + ", ClickHouse " + clickHouse;
     }
 }

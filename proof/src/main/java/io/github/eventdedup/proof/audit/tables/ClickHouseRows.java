@@ -45,15 +45,15 @@ import java.util.stream.Stream;
  */
 public final class ClickHouseRows implements Rows {
 
-    private final Endpoints neighbours;
+    private final Endpoints.ClickHouse clickHouse;
     private final ClickHouseTable table;
     private final List<ClickHouseValue> values;
     private final int[] key;
     private final RowDigest digest = new RowDigest();
 
     /** Asks ClickHouse for the types of the columns. */
-    public ClickHouseRows(Endpoints neighbours, StreamDefinition stream) {
-        this.neighbours = neighbours;
+    public ClickHouseRows(Endpoints endpoints, StreamDefinition stream) {
+        clickHouse = endpoints.clickHouse();
         table = (ClickHouseTable) stream.table();
         values = types();
         Set<String> fields = new HashSet<>();
@@ -70,10 +70,10 @@ public final class ClickHouseRows implements Rows {
 
     private Client connect() {
         return new Client.Builder()
-                .addEndpoint(neighbours.clickHouseUrl())
-                .setUsername(neighbours.clickHouseUser())
-                .setPassword(neighbours.clickHousePassword())
-                .setDefaultDatabase(neighbours.clickHouseDatabase())
+                .addEndpoint(clickHouse.url())
+                .setUsername(clickHouse.user())
+                .setPassword(clickHouse.password())
+                .setDefaultDatabase(clickHouse.database())
                 .setClientName("proof")
                 .setConnectTimeout(10, ChronoUnit.SECONDS)
                 .setSocketTimeout(60, ChronoUnit.SECONDS)
@@ -88,8 +88,8 @@ public final class ClickHouseRows implements Rows {
             said = said.getCause();
         }
         return new ProofException(
-                "cannot read the table " + table.name() + " of ClickHouse at " + neighbours.clickHouseUrl()
-                        + " as user '" + neighbours.clickHouseUser() + "' (" + said.getMessage()
+                "cannot read the table " + table.name() + " of ClickHouse at " + clickHouse.url()
+                        + " as user '" + clickHouse.user() + "' (" + said.getMessage()
                         + "); ./dedup status says what runs, and --stream names the streams to audit without it",
                 e);
     }
@@ -97,9 +97,7 @@ public final class ClickHouseRows implements Rows {
     private List<ClickHouseValue> types() {
         int dot = table.name().indexOf('.');
         Map<String, Object> names = new HashMap<>();
-        names.put(
-                "database",
-                dot < 0 ? neighbours.clickHouseDatabase() : table.name().substring(0, dot));
+        names.put("database", dot < 0 ? clickHouse.database() : table.name().substring(0, dot));
         names.put("table", table.name().substring(dot + 1));
         Map<String, String> types = new HashMap<>();
         Set<String> withDefault = new HashSet<>();

@@ -31,14 +31,14 @@ import java.util.stream.Stream;
  */
 public final class PostgresRows implements Rows {
 
-    private final Endpoints neighbours;
+    private final Endpoints endpoints;
     private final PostgresTable table;
     private final boolean jsonb;
     private final RowDigest digest = new RowDigest();
     private final JsonDigest jsonDigest = new JsonDigest();
 
-    public PostgresRows(Endpoints neighbours, PostgresTable table) {
-        this.neighbours = neighbours;
+    public PostgresRows(Endpoints endpoints, PostgresTable table) {
+        this.endpoints = endpoints;
         this.table = table;
         jsonb = table.document() != null && table.document().type() == PostgresTable.Document.Type.JSONB;
     }
@@ -80,7 +80,7 @@ public final class PostgresRows implements Rows {
     public BucketedRecords read(Path directory, StreamReport report, Progress progress) {
         int columns = table.columns().size();
         BucketedRecords rows = new BucketedRecords(directory, RecordLayout.postgresRowBytes(columns));
-        try (Connection connection = neighbours.postgres()) {
+        try (Connection connection = endpoints.postgres().connect()) {
             connection.setAutoCommit(false);
             long about = estimate(connection);
             long read = 0;
@@ -95,16 +95,17 @@ public final class PostgresRows implements Rows {
                 }
             }
         } catch (SQLException e) {
-            throw cannotRead(neighbours, table.name(), e);
+            throw cannotRead(endpoints, table.name(), e);
         }
         rows.finish();
         return rows;
     }
 
-    public static ProofException cannotRead(Endpoints neighbours, String table, SQLException e) {
+    public static ProofException cannotRead(Endpoints endpoints, String table, SQLException e) {
         return new ProofException(
-                "cannot read the table " + table + " of Postgres at " + neighbours.postgresUrl() + " as user '"
-                        + neighbours.postgresUser() + "' (" + e.getMessage() + "); ./dedup status says what runs",
+                "cannot read the table " + table + " of Postgres at "
+                        + endpoints.postgres().url() + " as user '"
+                        + endpoints.postgres().user() + "' (" + e.getMessage() + "); ./dedup status says what runs",
                 e);
     }
 
