@@ -86,8 +86,8 @@ public record StreamDirectory(Map<Path, StreamDefinition> streams, List<Path> no
             }
         });
         streams.forEach((file, stream) -> {
-            for (String topic : List.of(
-                    stream.duplicatesTopic(), stream.deadLettersTopic(), stream.deadLettersTopic() + ".handled")) {
+            for (String topic :
+                    List.of(stream.duplicatesTopic(), stream.deadLettersTopic(), stream.handledLettersTopic())) {
                 if (uses.containsKey(topic)) {
                     errors.add(file + ": the stream '" + stream.stream() + "' writes its own records into the topic '"
                             + topic + "', which " + uses.get(topic) + "; give one of the streams another name");

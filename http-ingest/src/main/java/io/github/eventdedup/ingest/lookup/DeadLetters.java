@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.io.JsonStringEncoder;
 import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.event.Fingerprint;
 import io.github.eventdedup.event.InvalidEventException;
+import io.github.eventdedup.event.SideTopicHeaders;
 import io.github.eventdedup.event.StreamDefinition;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -258,10 +259,10 @@ public final class DeadLetters implements AutoCloseable {
                         fingerprint,
                         new Letter(
                                 topic,
-                                Integer.parseInt(header(record, "partition")),
-                                Long.parseLong(header(record, "offset")),
-                                header(record, "reason-code"),
-                                header(record, "reason"),
+                                Integer.parseInt(header(record, SideTopicHeaders.PARTITION)),
+                                Long.parseLong(header(record, SideTopicHeaders.OFFSET)),
+                                header(record, SideTopicHeaders.REASON_CODE),
+                                header(record, SideTopicHeaders.REASON),
                                 Instant.ofEpochMilli(record.timestamp())));
             }
         } catch (RuntimeException e) {
@@ -272,7 +273,7 @@ public final class DeadLetters implements AutoCloseable {
 
     /** What the job has noted, or what the ingest must have answered where the job could not read the event. */
     private static Fingerprint fingerprint(Stream stream, ConsumerRecord<byte[], byte[]> record) {
-        String noted = header(record, "fingerprint");
+        String noted = header(record, SideTopicHeaders.FINGERPRINT);
         if (!noted.isEmpty()) {
             return Fingerprint.of(HexFormat.of().parseHex(noted));
         }

@@ -251,7 +251,9 @@ public final class ClickHouseSplitter extends AbstractStreamOperator<DeadLetter>
         for (IdentifiedEvent event : rejected.read()) {
             refused.increment();
             output.collect(new StreamRecord<>(DeadLetter.rejected(
-                    event, ReasonCode.REJECTED_BY_CLICKHOUSE, "ClickHouse refused the row: " + reasons.next())));
+                    event,
+                    ReasonCode.REJECTED_BY_CLICKHOUSE,
+                    ReasonCode.REJECTED_BY_CLICKHOUSE.rejection() + ": " + reasons.next())));
         }
     }
 

@@ -119,7 +119,7 @@ final class PostgresWriter implements StatefulSinkWriter<IdentifiedEvent, Postgr
                 DeadLetter.rejected(
                         event,
                         ReasonCode.REJECTED_BY_POSTGRES,
-                        "Postgres refused the row: " + SqlErrors.reason(reason)),
+                        ReasonCode.REJECTED_BY_POSTGRES.rejection() + ": " + SqlErrors.reason(reason)),
                 new RecordTime(event.source().timestamp(), Long.MIN_VALUE));
     }
 

@@ -79,7 +79,7 @@ final class StreamAudit {
     StreamReport run(List<Path> ledgers, Instant deadline) {
         Promises promises = new Promises(endpoints, stream, ledgers, directory, report, progress);
         TopicRange range = topics.committedRange(stream.stream(), deadline);
-        String group = "dedup-" + stream.stream();
+        String group = stream.consumerGroup();
         RetentionCheck retention = new RetentionCheck(range, topics.committed(group, range), report);
         RawEvents raw = new RawEvents(topics, range, reader, rows, directory.resolve("events"), report);
         topics.awaitCommitted(group, range, raw.ends(), deadline);

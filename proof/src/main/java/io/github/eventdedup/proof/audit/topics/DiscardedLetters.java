@@ -2,6 +2,7 @@ package io.github.eventdedup.proof.audit.topics;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import io.github.eventdedup.event.HandledLetters;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.proof.system.TopicReader;
 import java.util.HashMap;
@@ -19,14 +20,14 @@ public final class DiscardedLetters {
 
     /** The last attempt whose letter is discarded, by the position of the original. */
     public static Map<Position, Integer> read(TopicReader topics, StreamDefinition stream) {
-        String topic = stream.deadLettersTopic() + ".handled";
+        String topic = stream.handledLettersTopic();
         Map<Position, Integer> discarded = new HashMap<>();
         if (topics.exists(topic)) {
             topics.read(topics.range(topic), record -> {
                 Matcher key = KEY.matcher(record.key() == null ? "" : new String(record.key(), UTF_8));
                 if (key.matches()
                         && record.value() != null
-                        && new String(record.value(), UTF_8).contains("\"action\":\"discarded\"")) {
+                        && HandledLetters.isDiscarded(new String(record.value(), UTF_8))) {
                     discarded.merge(
                             new Position(Integer.parseInt(key.group(1)), Long.parseLong(key.group(2))),
                             Integer.parseInt(key.group(3)),

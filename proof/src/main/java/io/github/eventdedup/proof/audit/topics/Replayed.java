@@ -2,6 +2,8 @@ package io.github.eventdedup.proof.audit.topics;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import io.github.eventdedup.event.ReasonCode;
+import io.github.eventdedup.event.SideTopicHeaders;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -25,8 +27,8 @@ record Replayed(Position of, long ofMillis, int attempt, boolean wasRejected, lo
 
     /** What the headers say, or null where it is an ordinary record. */
     static Replayed of(ConsumerRecord<byte[], byte[]> record) {
-        Matcher of = OF.matcher(text(record.headers(), "replay-of"));
-        Matcher attempt = ATTEMPT.matcher(text(record.headers(), "replay-attempt"));
+        Matcher of = OF.matcher(text(record.headers(), SideTopicHeaders.REPLAY_OF));
+        Matcher attempt = ATTEMPT.matcher(text(record.headers(), SideTopicHeaders.REPLAY_ATTEMPT));
         if (!of.matches() || !attempt.matches()) {
             return null;
         }
@@ -34,7 +36,7 @@ record Replayed(Position of, long ofMillis, int attempt, boolean wasRejected, lo
                 new Position(Integer.parseInt(of.group(1)), Long.parseLong(of.group(2))),
                 Long.parseLong(of.group(3)),
                 Integer.parseInt(attempt.group()),
-                text(record.headers(), "replay-reason-code").startsWith("rejected-by-"),
+                ReasonCode.isRejection(text(record.headers(), SideTopicHeaders.REPLAY_REASON_CODE)),
                 record.timestamp());
     }
 

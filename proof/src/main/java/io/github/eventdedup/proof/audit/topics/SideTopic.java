@@ -5,13 +5,14 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.event.Fingerprint;
 import io.github.eventdedup.event.InvalidEventException;
+import io.github.eventdedup.event.ReasonCode;
+import io.github.eventdedup.event.SideTopicHeaders;
 import io.github.eventdedup.proof.audit.records.StreamReport;
 import io.github.eventdedup.proof.system.TopicRange;
 import io.github.eventdedup.proof.system.TopicReader;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
@@ -28,11 +29,8 @@ public final class SideTopic {
 
     private static final Pattern POSITION = Pattern.compile("(\\d{1,9}):(\\d{1,18})");
 
-    /** How the job begins the reason where it was the database that did not take an event. */
-    private static final Pattern REFUSED =
-            Pattern.compile("(Postgres|ClickHouse) (?:refused|rejected) the row.*", Pattern.DOTALL);
-
-    private static final String BY_DATABASE = "rejected-by-";
+    /** Of letters that earlier versions wrote, and whose reason is not a database's. */
+    private static final String UNKNOWN_CODE = "unknown";
 
     private final TopicRange raw;
     private final StreamReport report;
@@ -102,12 +100,12 @@ public final class SideTopic {
             return;
         }
         // The letter of a replay has the position of the original as its key: this is about the replay.
-        Matcher replayedAt = POSITION.matcher(text(record, "replayed-at"));
+        Matcher replayedAt = POSITION.matcher(text(record, SideTopicHeaders.REPLAYED_AT));
         Matcher at = replayedAt.matches() ? replayedAt : position;
         int partition = Integer.parseInt(at.group(1));
         long offset = Long.parseLong(at.group(2));
         String code = code(record);
-        boolean byDatabase = code.startsWith(BY_DATABASE);
+        boolean byDatabase = ReasonCode.isRejection(code);
         if (raw.contains(partition, offset)) {
             (byDatabase ? refused : decided).add(partition, offset);
             byCode.computeIfAbsent(code, unused -> new Positions(raw)).add(partition, offset);
@@ -128,12 +126,12 @@ public final class SideTopic {
 
     /** The reason code of a dead letter; of those that earlier versions wrote, what their reason says. */
     private static String code(ConsumerRecord<byte[], byte[]> record) {
-        String code = text(record, "reason-code");
+        String code = text(record, SideTopicHeaders.REASON_CODE);
         if (!code.isEmpty()) {
             return code;
         }
-        Matcher refusal = REFUSED.matcher(text(record, "reason"));
-        return refusal.matches() ? BY_DATABASE + refusal.group(1).toLowerCase(Locale.ROOT) : "unknown";
+        ReasonCode rejection = ReasonCode.ofRejection(text(record, SideTopicHeaders.REASON));
+        return rejection == null ? UNKNOWN_CODE : rejection.code();
     }
 
     private static String text(ConsumerRecord<byte[], byte[]> record, String name) {
