@@ -49,8 +49,7 @@ public final class IngestHandler extends Handler.Wrapper {
     private final Limits limits;
     private final ResponseWriter answers;
     private final ApiKeys apiKeys;
-    /** What all requests together may hold of bodies that have not arrived in full, and of results. */
-    private final Semaphore arriving;
+    private final EventsRequest.Service service;
 
     /**
      * @param streams by name
@@ -62,12 +61,12 @@ public final class IngestHandler extends Handler.Wrapper {
         this.limits = limits;
         this.answers = answers;
         this.apiKeys = apiKeys;
-        arriving = new Semaphore(limits.inFlightBytes());
+        service = new EventsRequest.Service(limits, new Semaphore(limits.inFlightBytes()), new EventsAnswer(answers));
     }
 
     /** The bytes that could still arrive. */
     public int freeBytes() {
-        return arriving.availablePermits();
+        return service.arriving().availablePermits();
     }
 
     /** So that the web server calls on the thread that has noticed the request, and wakes no other for it. */
@@ -152,8 +151,8 @@ public final class IngestHandler extends Handler.Wrapper {
         if (request.getLength() > limits.bodyBytes()) {
             throw EventsRequest.bodyTooLarge(limits);
         }
-        new EventsRequest(stream, limits, arriving, answers, lines, gzip, !legacy, whole, request, response, callback)
-                .read();
+        EventsRequest.Form form = EventsRequest.Form.of(lines, gzip, !legacy, whole);
+        new EventsRequest(stream, service, form, request, response, callback).read();
     }
 
     /** Whether the body is NDJSON. On the path of the first clients, who may not say what they send, it is JSON. */
