@@ -17,7 +17,7 @@ import java.util.stream.Collectors;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** The rules of docs/adr/0024-packages.md, for the classes of every module. */
+/** The rules of docs/adr/0024-packages.md and 0027-prove-in-proof.md, for the classes of every module. */
 class ArchitectureTest {
 
     private static final Path PROJECT = Path.of("..").toAbsolutePath().normalize();
@@ -49,7 +49,7 @@ class ArchitectureTest {
                 new Module("http-ingest", "ingest", Set.of("event")),
                 new Module("outbox-relay", "relay", Set.of("event")),
                 new Module("job", "job", Set.of("event")),
-                new Module("proof", "proof", Set.of("event")),
+                new Module("proof", "proof", Set.of("event", "servers")),
                 new Module("local", "local", Set.of("event", "servers")));
     }
 

@@ -1,7 +1,5 @@
 package io.github.eventdedup.local;
 
-import io.github.eventdedup.local.prove.Fault;
-import io.github.eventdedup.local.prove.Prove;
 import io.github.eventdedup.local.system.FlinkCluster;
 import io.github.eventdedup.local.system.FlinkRest;
 import io.github.eventdedup.local.system.Layout;
@@ -20,12 +18,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
-import java.util.concurrent.ThreadLocalRandom;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -104,7 +98,7 @@ final class Dedup implements Runnable {
     public static void main(String[] arguments) {
         CommandLine line = new CommandLine(new Dedup());
         // What is not ours there belongs to what they start, options and all.
-        for (String command : List.of("flink", "relay", "dead-letters", "load", "audit")) {
+        for (String command : List.of("flink", "relay", "dead-letters", "load", "audit", "prove")) {
             line.getSubcommands().get(command).setUnmatchedOptionsArePositionalParams(true);
         }
         line.setExecutionExceptionHandler((e, command, parsed) -> {
@@ -315,92 +309,27 @@ final class Dedup implements Runnable {
     }
 
     @Command(
-            mixinStandardHelpOptions = true,
             description =
                     "Prove it here: load on both streams while processes are killed, paused and restarted, then an audit of every"
-                            + " event. Exit 0 where none is lost and none is stored twice.",
-            footer = {
-                "",
-                "Runs on the system that is up, or starts one and stops it again. Writes report.md, report.json and",
-                "plot.svg to DIR/reports/. The same seed, minutes and faults give the same plan of faults; the events are",
-                "others each time, for the same again would be duplicates."
-            })
-    int prove(
-            @Mixin Place place,
-            @Option(
-                            names = "--minutes",
-                            paramLabel = "N",
-                            defaultValue = "10",
-                            description = "how long, as in 10 or 0.5 (default: ${DEFAULT-VALUE})")
-                    double minutes,
-            @Option(
-                            names = "--seed",
-                            paramLabel = "N",
-                            description = "decides the plan of faults (default: another one each time; it is printed)")
-                    Long seed,
-            @Option(
-                            names = "--faults",
-                            paramLabel = "LIST",
-                            defaultValue = "kill,pause,pairs,rescale,restart,reject,clock",
-                            description = {
-                                "which, separated by commas, or none (default: all):",
-                                "kill: kill -9 of one process",
-                                "pause: SIGSTOP of one process, SIGCONT after 10 to 40 s",
-                                "pairs: two processes at once, each killed or paused",
-                                "rescale: a job is stopped with a savepoint and restored with another parallelism",
-                                "restart: down and up",
-                                "reject: a table rejects some rows for 5 to 15 s, then their dead letters are replayed",
-                                "clock: Kafka's clock steps by 90 s or an hour, and back after 5 to 15 s"
-                            })
-                    String faults,
-            @Option(
-                            names = "--rate",
-                            paramLabel = "N",
-                            defaultValue = "300",
-                            description = "view events a second (default: ${DEFAULT-VALUE})")
-                    int rate,
-            @Option(
-                            names = "--batch",
-                            paramLabel = "N",
-                            defaultValue = "1",
-                            description = "view events in a request (default: ${DEFAULT-VALUE})")
-                    int batch,
-            @Option(
-                            names = "--wait",
-                            paramLabel = "SECONDS",
-                            defaultValue = "120",
-                            description =
-                                    "how long the last events may take to be stored (default: ${DEFAULT-VALUE}); what is"
-                                            + " missing then counts as lost")
-                    int wait)
+                            + " event. Exit 0 where none is lost and none is stored twice.")
+    int prove(@Mixin Place place, @Parameters(arity = "0..*", paramLabel = "ARGUMENT") List<String> arguments)
             throws IOException, InterruptedException {
-        if (!(minutes >= 0.1 && minutes <= 10_000)) {
-            throw new LocalException("--minutes " + minutes + ": give a number from 0.1 to 10000");
-        }
-        if (rate < 1 || wait < 1 || batch < 1) {
-            throw new LocalException("--rate, --batch and --wait: give numbers from 1");
-        }
-        long chosen = seed == null ? ThreadLocalRandom.current().nextInt(1_000_000) : seed;
-        Prove.Options options = new Prove.Options(minutes, chosen, kinds(faults), rate, batch, wait);
-        return new Prove(place.layout(), options, System.out).run();
-    }
-
-    private static Set<Fault.Kind> kinds(String list) {
-        Set<Fault.Kind> kinds = EnumSet.noneOf(Fault.Kind.class);
-        if (list.equals("none")) {
-            return kinds;
-        }
-        for (String word : list.split(",", -1)) {
-            kinds.add(
-                    Arrays.stream(Fault.Kind.values())
-                            .filter(kind -> kind.word().equals(word.strip()))
-                            .findFirst()
-                            .orElseThrow(
-                                    () -> new LocalException(
-                                            "--faults " + list + ": '" + word
-                                                    + "' is none of them; give some of kill,pause,pairs,rescale,restart,reject,clock, or none")));
-        }
-        return kinds;
+        Layout layout = place.layout();
+        List<String> forProof = new ArrayList<>(List.of(
+                "--dedup",
+                layout.home().resolve("dedup").toString(),
+                "--data-dir",
+                layout.data().toString(),
+                "--port-offset",
+                "" + layout.portOffset()));
+        forProof.addAll(arguments == null ? List.of() : arguments);
+        Process process = LocalSystem.proof(layout, "prove", forProof).start();
+        // It leaves the system as it was: what ends this command waits for that.
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+            process.destroy();
+            process.onExit().join();
+        }));
+        return process.waitFor();
     }
 
     /** Shows what is appended to a file from now on. */

@@ -2,14 +2,15 @@ package io.github.eventdedup.proof;
 
 import io.github.eventdedup.proof.audit.Audit;
 import io.github.eventdedup.proof.load.Load;
+import io.github.eventdedup.proof.prove.Prove;
 import io.github.eventdedup.proof.system.ProofException;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
-/** The commands {@code ./dedup load} and {@code ./dedup audit}. */
+/** The commands {@code ./dedup load}, {@code ./dedup audit} and {@code ./dedup prove}. */
 @Command(
         name = "dedup",
-        subcommands = {Load.class, Audit.class})
+        subcommands = {Load.class, Audit.class, Prove.class})
 final class Proof {
 
     private Proof() {}

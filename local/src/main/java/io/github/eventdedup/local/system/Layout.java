@@ -88,9 +88,9 @@ public record Layout(Path home, Path data, int portOffset, boolean withClickHous
         return flink().resolve("savepoints");
     }
 
-    /** The savepoints that every orderly stop takes: ours, deleted when there is a newer one. */
-    public Path stops(String stream) {
-        return savepoints().resolve("stops").resolve(stream);
+    /** The savepoints that every orderly stop takes, a directory for each stream: deleted when there is a newer one. */
+    Path stops() {
+        return savepoints().resolve("stops");
     }
 
     Path temporary(String name) {

@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -19,9 +20,13 @@ import java.util.regex.Pattern;
  *
  * @param processes in the order they are started
  * @param jobs one for each stream
+ * @param supervisor {@code up} where everything has been started, {@code starting} while it starts or stops, or {@code
+ *     down}
+ * @param directories where what is on disk, by name
  */
 @JsonInclude(JsonInclude.Include.ALWAYS)
-public record Status(List<ProcessStatus> processes, List<JobStatus> jobs) {
+public record Status(
+        List<ProcessStatus> processes, List<JobStatus> jobs, String supervisor, Map<String, String> directories) {
 
     /** Exit codes of the command, where it has asked: something does not run, and nothing runs at all. */
     public static final int SOME_NOT_UP = 3;
@@ -96,7 +101,8 @@ public record Status(List<ProcessStatus> processes, List<JobStatus> jobs) {
         jobs(system, flink, runState);
         long asked = System.nanoTime();
         Map<String, String> problems = runState.problems();
-        boolean supervised = runState.process(RunState.SUPERVISOR).isPresent();
+        Optional<ProcessHandle> supervisor = runState.process(RunState.SUPERVISOR);
+        boolean supervised = supervisor.isPresent();
         List<ProcessStatus> processes = new ArrayList<>(system.parts().parallelStream()
                 .map(part -> process(part, runState, supervised, problems))
                 .toList());
@@ -112,7 +118,22 @@ public record Status(List<ProcessStatus> processes, List<JobStatus> jobs) {
         if (!left.isNegative()) {
             FlinkRest.sleep(left);
         }
-        return new Status(processes, jobs(system, flink, runState));
+        return new Status(
+                processes,
+                jobs(system, flink, runState),
+                supervisor.map(it -> runState.isReady(it) ? "up" : "starting").orElse("down"),
+                directories(layout));
+    }
+
+    /** For who measures or breaks something there. */
+    private static Map<String, String> directories(Layout layout) {
+        Map<String, String> directories = new LinkedHashMap<>();
+        directories.put("kafka", layout.data().resolve("kafka").toString());
+        directories.put("postgres", layout.data().resolve("postgres/data").toString());
+        directories.put("clickhouse", layout.data().resolve("clickhouse").toString());
+        directories.put("checkpoints", layout.checkpoints().toString());
+        directories.put("stops", layout.stops().toString());
+        return directories;
     }
 
     private static List<JobStatus> jobs(LocalSystem system, FlinkRest flink, RunState runState) {

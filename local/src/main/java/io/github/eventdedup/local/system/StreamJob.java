@@ -166,7 +166,7 @@ final class StreamJob {
             if (job.isEmpty() || job.get().isOver()) {
                 return Optional.empty();
             }
-            savepoint = Path.of(URI.create(flink.stop(job.get(), layout.stops(stream), STOP_PATIENCE)));
+            savepoint = Path.of(URI.create(flink.stop(job.get(), layout.stops().resolve(stream), STOP_PATIENCE)));
         } catch (IOException | LocalException e) {
             return Optional.of(
                     "job " + stream + ": no savepoint (" + e.getMessage() + "); its last checkpoint will serve");

@@ -10,6 +10,10 @@ import org.junit.jupiter.api.Test;
 
 class StatusTest {
 
+    private static Status status(List<ProcessStatus> processes, List<JobStatus> jobs) {
+        return new Status(processes, jobs, "up", Map.of());
+    }
+
     @Test
     void aRefusedEventIsADeadLetterAndNotUnique() {
         JobStatus job = JobStatus.of(
@@ -33,7 +37,9 @@ class StatusTest {
                 List.of(
                         new ProcessStatus("kafka", 1L, 9092, "up"),
                         new ProcessStatus("taskmanager", null, null, "down")),
-                List.of(new JobStatus("view-events", "RUNNING", 4L, 2L, 1L, 1L)));
+                List.of(new JobStatus("view-events", "RUNNING", 4L, 2L, 1L, 1L)),
+                "up",
+                Map.of("kafka", "/data/kafka"));
 
         assertThat(status.json())
                 .isEqualTo(
@@ -41,6 +47,7 @@ class StatusTest {
                                 + "{\"name\":\"taskmanager\",\"pid\":null,\"port\":null,\"health\":\"down\",\"reason\":null}],"
                                 + "\"jobs\":[{\"stream\":\"view-events\",\"state\":\"RUNNING\",\"received\":4,\"unique\":2,"
                                 + "\"duplicate\":1,\"deadLettered\":1,\"reason\":null}],"
+                                + "\"supervisor\":\"up\",\"directories\":{\"kafka\":\"/data/kafka\"},"
                                 + "\"problems\":[\"taskmanager is down\"]}");
     }
 
@@ -52,11 +59,11 @@ class StatusTest {
         JobStatus restarts = new JobStatus("s", "RESTARTING", null, null, null, null, "long overflow");
         JobStatus runsForNow = new JobStatus("s", "RUNNING", 0L, 0L, 0L, 0L, "failed 4 times: long overflow");
 
-        assertThat(new Status(List.of(up), List.of(runs)).exitCode()).isZero();
-        assertThat(new Status(List.of(up, down), List.of(runs)).exitCode()).isEqualTo(3);
-        assertThat(new Status(List.of(up), List.of(restarts)).exitCode()).isEqualTo(3);
-        assertThat(new Status(List.of(up), List.of(runsForNow)).exitCode()).isEqualTo(3);
-        assertThat(new Status(List.of(down), List.of(runs)).exitCode()).isEqualTo(4);
+        assertThat(status(List.of(up), List.of(runs)).exitCode()).isZero();
+        assertThat(status(List.of(up, down), List.of(runs)).exitCode()).isEqualTo(3);
+        assertThat(status(List.of(up), List.of(restarts)).exitCode()).isEqualTo(3);
+        assertThat(status(List.of(up), List.of(runsForNow)).exitCode()).isEqualTo(3);
+        assertThat(status(List.of(down), List.of(runs)).exitCode()).isEqualTo(4);
     }
 
     @Test
@@ -65,9 +72,9 @@ class StatusTest {
         ProcessStatus down = new ProcessStatus("ingest", null, 8001, "down", "its log ends with: no memory");
         JobStatus restarts = new JobStatus("s", "RESTARTING", null, null, null, null, "long overflow");
 
-        assertThat(new Status(List.of(up, down), List.of(restarts)).table().lines())
+        assertThat(status(List.of(up, down), List.of(restarts)).table().lines())
                 .contains("  ingest is down: its log ends with: no memory", "  job s is RESTARTING: long overflow");
-        assertThat(new Status(List.of(down), List.of()).table()).contains("nothing runs: start it with ./dedup up");
+        assertThat(status(List.of(down), List.of()).table()).contains("nothing runs: start it with ./dedup up");
     }
 
     @Test

@@ -1,5 +1,6 @@
-package io.github.eventdedup.local.prove;
+package io.github.eventdedup.proof.prove;
 
+import io.github.eventdedup.proof.prove.faults.Fault;
 import java.util.List;
 import java.util.OptionalLong;
 

@@ -1,20 +1,21 @@
-package io.github.eventdedup.local.prove;
+package io.github.eventdedup.proof.prove.faults;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import io.github.eventdedup.local.prove.Fault.Kind;
-import io.github.eventdedup.local.system.DedupScript;
-import io.github.eventdedup.local.system.Layout;
-import io.github.eventdedup.local.system.LocalException;
-import io.github.eventdedup.local.system.RunState;
-import io.github.eventdedup.local.testing.DedupCommand;
+import io.github.eventdedup.proof.prove.faults.Fault.Kind;
+import io.github.eventdedup.proof.system.Databases;
+import io.github.eventdedup.proof.system.DedupScript;
+import io.github.eventdedup.proof.system.Endpoints;
+import io.github.eventdedup.proof.system.Flink;
+import io.github.eventdedup.proof.system.ProofException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -34,12 +35,23 @@ class FaultInjectorTest {
     @BeforeEach
     void start() throws Exception {
         assumeTrue(Files.exists(Path.of("/proc/self/stat")), "states of processes are read from /proc");
-        Layout layout = new Layout(DedupCommand.HOME, directory, 0, true);
         parent = new ProcessBuilder("sh", "-c", "sleep 600 & wait").start();
         await().until(() -> parent.children().count() == 1);
         child = parent.children().findFirst().orElseThrow();
-        new RunState(layout.run()).started("postgres", parent.toHandle());
-        injector = new FaultInjector(layout, new DedupScript(layout, directory.resolve("commands.log")));
+        Path script = directory.resolve("dedup");
+        Files.writeString(script, """
+                #!/bin/sh
+                echo '{"processes":[{"name":"postgres","pid":%d}],"directories":{"kafka":"%s"}}'
+                """.formatted(parent.pid(), directory.resolve("kafka")), StandardCharsets.UTF_8);
+        assertThat(script.toFile().setExecutable(true)).isTrue();
+        DedupScript dedup = new DedupScript(script, directory, 0, directory.resolve("commands.log"));
+        Endpoints endpoints = Endpoints.of(Map.of());
+        injector = new FaultInjector(
+                dedup,
+                new Flink(endpoints.flink()),
+                new Databases(endpoints),
+                endpoints.streamsDirectory(),
+                dedup.status());
     }
 
     @AfterEach
@@ -79,7 +91,7 @@ class FaultInjectorTest {
 
         assertThat(isStopped(parent.toHandle())).isFalse();
         assertThat(isStopped(child)).isFalse();
-        assertThatThrownBy(() -> injector.inject(pause(1))).isInstanceOf(LocalException.class);
+        assertThatThrownBy(() -> injector.inject(pause(1))).isInstanceOf(ProofException.class);
         assertThat(isStopped(parent.toHandle())).isFalse();
         assertThat(pausing).isNotDone();
     }

@@ -1,12 +1,12 @@
-package io.github.eventdedup.local.prove;
+package io.github.eventdedup.proof.prove;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.MissingNode;
-import io.github.eventdedup.local.prove.Fault.Kind;
-import io.github.eventdedup.local.system.Status;
+import io.github.eventdedup.proof.prove.faults.Fault;
+import io.github.eventdedup.proof.prove.faults.Fault.Kind;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -23,9 +23,7 @@ import org.w3c.dom.Element;
 class ProofReportTest {
 
     private static final ObjectMapper JSON = new ObjectMapper();
-    private static final Status UP = new Status(
-            List.of(new Status.ProcessStatus("kafka", 1L, 9092, "up")),
-            List.of(new Status.JobStatus("view-events", "RUNNING", 1L, 1L, 0L, 0L)));
+    private static final RunDirectory.Result LOAD = result(0, "", MissingNode.getInstance());
     private static final String EXACT = """
             {"verdict":"exact","streams":[{"stream":"view-events","raw":9,"unique":7,"stored":7,"duplicates":2,
             "deadLetters":0,"missing":0,"extra":0,"different":0,"escapes":0,"acknowledged":9,"acknowledgedMissing":0,"refused":0,
@@ -35,7 +33,11 @@ class ProofReportTest {
     private Path directory;
 
     private static Verdict verdict(String audit, int auditStatus) throws Exception {
-        return Verdict.of(0, "", auditStatus, "", JSON.readTree(audit), UP, List.of(), List.of());
+        return Verdict.of(LOAD, result(auditStatus, "", JSON.readTree(audit)), List.of(), List.of(), List.of());
+    }
+
+    private static RunDirectory.Result result(int status, String lastLine, JsonNode json) {
+        return new RunDirectory.Result(status, lastLine, json, "");
     }
 
     @Test
@@ -70,25 +72,24 @@ class ProofReportTest {
 
     @Test
     void withoutAnAuditNothingIsProved() {
-        assertThat(Verdict.of(0, "", 1, "no such topic", MissingNode.getInstance(), UP, List.of(), List.of())
+        assertThat(Verdict.of(
+                                LOAD,
+                                result(1, "no such topic", MissingNode.getInstance()),
+                                List.of(),
+                                List.of(),
+                                List.of())
                         .problems())
                 .containsExactly("the audit counted nothing, see audit.log: no such topic");
     }
 
     @Test
     void aSystemThatIsNotUpAtTheEndBreaksTheProof() throws Exception {
-        Status down = new Status(
-                List.of(new Status.ProcessStatus("kafka", null, 9092, "down")),
-                List.of(new Status.JobStatus("view-events", "RESTARTING", null, null, null, null)));
         InjectedFault failed = new InjectedFault(kill(0, "kafka"), 0, 0, "it did not run", OptionalLong.empty());
 
         assertThat(Verdict.of(
-                                3,
-                                "12 not acknowledged",
-                                0,
-                                "",
-                                JSON.readTree(EXACT),
-                                down,
+                                result(3, "12 not acknowledged", MissingNode.getInstance()),
+                                result(0, "", JSON.readTree(EXACT)),
+                                List.of("kafka is down", "job view-events is RESTARTING"),
                                 List.of(failed),
                                 List.of("odd"))
                         .problems())
@@ -116,19 +117,12 @@ class ProofReportTest {
                         OptionalLong.empty()));
         ProofReport report = new ProofReport(
                 verdict(EXACT, 0),
-                "./dedup prove --seed 7",
-                7,
-                0,
-                90,
-                faults,
-                1,
-                JSON.readTree("{\"acknowledged\":9}"),
-                "acknowledged   9\n",
-                JSON.readTree(EXACT),
-                "view-events\n  = rows   7\nexact\n",
+                new ProofReport.Run("./dedup prove --seed 7", 7, 0, 90),
+                new ProofReport.Faults(faults, 1),
+                new RunDirectory.Result(0, "", JSON.readTree("{\"acknowledged\":9}"), "acknowledged   9\n"),
+                new RunDirectory.Result(0, "", JSON.readTree(EXACT), "view-events\n  = rows   7\nexact\n"),
                 Map.of("inserted", 5L),
-                Map.of("cores", "2"),
-                Map.of("Kafka", 1_500_000L));
+                new Machine(Map.of("cores", "2"), Map.of("Kafka", 1_500_000L)));
         List<Sample> samples = new ArrayList<>();
         for (int i = 0; i < 90; i++) {
             samples.add(new Sample(1000L * i, 300L * i, 240L * i, i == 45 ? 8_000 : 500));

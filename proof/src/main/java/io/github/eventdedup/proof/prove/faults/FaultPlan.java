@@ -1,6 +1,6 @@
-package io.github.eventdedup.local.prove;
+package io.github.eventdedup.proof.prove.faults;
 
-import io.github.eventdedup.local.prove.Fault.Kind;
+import io.github.eventdedup.proof.prove.faults.Fault.Kind;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -18,7 +18,7 @@ import java.util.Set;
  * Which faults come when: decided by the seed alone, so that a run can be repeated as far as a computer's timing lets it.
  * Kinds and targets come from shuffled decks rather than from dice: a long run meets all of them.
  */
-final class FaultPlan {
+public final class FaultPlan {
 
     /** Of each ten faults. The dear ones are rare, for the time they take is taken from the others. */
     private static final Map<Kind, Integer> SHARES = Map.of(
@@ -84,17 +84,18 @@ final class FaultPlan {
      * @param streams whose jobs may be rescaled
      * @return the faults in the order they begin
      */
-    static List<Fault> of(long seed, int seconds, Set<Kind> kinds, List<String> processes, List<String> streams) {
+    public static List<Fault> of(
+            long seed, int seconds, Set<Kind> kinds, List<String> processes, List<String> streams) {
         return kinds.isEmpty() ? List.of() : new FaultPlan(seed, seconds, kinds, processes, streams).faults();
     }
 
     /** When the last fault must be over: what comes after it is to be seen, and so is that it becomes calm. */
-    static int end(int seconds) {
+    public static int end(int seconds) {
         return seconds - Math.min(30, seconds / 4);
     }
 
     /** How long a fault takes until the system works again, supposing the usual. */
-    static int usualSeconds(Fault fault) {
+    public static int usualSeconds(Fault fault) {
         return switch (fault.kind()) {
             case KILL -> 0;
             case PAUSE, PAIRS, CLOCK -> fault.pauseSeconds();

@@ -1,6 +1,6 @@
-package io.github.eventdedup.local.prove;
+package io.github.eventdedup.proof.prove;
 
-import io.github.eventdedup.local.system.LocalException;
+import io.github.eventdedup.proof.system.ProofException;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -48,7 +48,7 @@ record Sample(long millis, long sent, long rows, long lagMillis) {
         for (String line : lines.subList(1, lines.size())) {
             String[] values = line.split(",", -1);
             if (values.length != names.size()) {
-                throw new LocalException(csv + ": '" + line + "' has not the columns " + names);
+                throw new ProofException(csv + ": '" + line + "' has not the columns " + names);
             }
             last = new Sample(
                     value(names, values, "epoch_ms", last.millis()),
@@ -63,7 +63,7 @@ record Sample(long millis, long sent, long rows, long lagMillis) {
     private static long value(List<String> names, String[] values, String name, long otherwise) {
         int index = names.indexOf(name);
         if (index < 0) {
-            throw new LocalException("samples have no column " + name + ", but " + names);
+            throw new ProofException("samples have no column " + name + ", but " + names);
         }
         String value = values[index].strip();
         return value.isEmpty() ? otherwise : Long.parseLong(value);

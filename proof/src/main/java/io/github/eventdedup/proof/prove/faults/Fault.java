@@ -1,4 +1,4 @@
-package io.github.eventdedup.local.prove;
+package io.github.eventdedup.proof.prove.faults;
 
 import java.util.ArrayList;
 import java.util.List;
@@ -51,7 +51,7 @@ public record Fault(
     }
 
     /** For people. */
-    String what() {
+    public String what() {
         return switch (kind) {
             case RESCALE -> stream + ": stop with a savepoint, restore with parallelism " + parallelism;
             case RESTART -> "everything down and up";

@@ -1,20 +1,13 @@
-package io.github.eventdedup.local.prove;
+package io.github.eventdedup.proof.prove;
 
-import io.github.eventdedup.local.system.Layout;
-import io.github.eventdedup.servers.PostgresServer;
+import io.github.eventdedup.proof.system.Databases;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.io.Writer;
-import java.net.URI;
-import java.net.http.HttpClient;
-import java.net.http.HttpRequest;
-import java.net.http.HttpResponse;
-import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
-import java.sql.DriverManager;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
@@ -22,7 +15,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.NavigableMap;
-import java.util.Properties;
 import java.util.Random;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.AtomicLong;
@@ -30,7 +22,7 @@ import java.util.concurrent.atomic.AtomicLong;
 /**
  * The application whose table {@code user_logins} the relay empties: inserts a few rows several times a second, has some of
  * them sent again now and then, and looks once a second which are in ClickHouse. What it inserts is decided by the seed.
- * While Postgres is away it waits. Ends when it is closed.
+ * While Postgres is unavailable it waits. Ends when it is closed.
  */
 final class LoginLoad implements AutoCloseable {
 
@@ -45,11 +37,9 @@ final class LoginLoad implements AutoCloseable {
     private static final String INSERT = "INSERT INTO user_logins (username, event_type, event_time) VALUES"
             + " (?, ?, timestamp '2026-01-01 00:00:00' + ? * interval '1 second') RETURNING id";
 
-    private final Layout layout;
+    private final Databases databases;
     private final Random random;
     private final Path csv;
-    private final HttpClient http =
-            HttpClient.newBuilder().connectTimeout(Duration.ofSeconds(2)).build();
     private final List<Integer> ids = new ArrayList<>();
 
     /** When each row was committed that has not been seen in ClickHouse, by id. */
@@ -63,8 +53,8 @@ final class LoginLoad implements AutoCloseable {
     private long seen;
 
     /** @param csv where the samples go, as those of the load */
-    LoginLoad(Layout layout, long seed, Path csv) {
-        this.layout = layout;
+    LoginLoad(Databases databases, long seed, Path csv) {
+        this.databases = databases;
         this.random = new Random(seed);
         this.csv = csv;
         threads = List.of(thread("insert-logins", this::insertAll), thread("sample-logins", this::sampleAll));
@@ -98,7 +88,7 @@ final class LoginLoad implements AutoCloseable {
 
     private void insertAll() {
         while (!stopping) {
-            try (Connection connection = connect()) {
+            try (Connection connection = databases.postgres()) {
                 for (int n = 1; !stopping; n++) {
                     insert(connection);
                     if (n % INSERTS_FOR_ONE_REPEAT == 0) {
@@ -107,20 +97,11 @@ final class LoginLoad implements AutoCloseable {
                     pause(BETWEEN_INSERTS);
                 }
             } catch (SQLException e) {
-                // Postgres is away, or the statement that died with it may be committed or not: on with the next.
+                // Postgres is unavailable, or the statement that died with it may be committed or not: on with the
+                // next.
                 pause(BETWEEN_INSERTS);
             }
         }
-    }
-
-    private Connection connect() throws SQLException {
-        Properties properties = new Properties();
-        properties.setProperty("user", PostgresServer.USER);
-        properties.setProperty("password", PostgresServer.PASSWORD);
-        properties.setProperty("connectTimeout", "2");
-        // Longer than any pause.
-        properties.setProperty("socketTimeout", "60");
-        return DriverManager.getConnection(layout.postgres().jdbcUrl(), properties);
     }
 
     private void insert(Connection connection) throws SQLException {
@@ -163,7 +144,7 @@ final class LoginLoad implements AutoCloseable {
         try (Writer writer = Files.newBufferedWriter(csv, StandardCharsets.UTF_8)) {
             writer.write("epoch_ms,acknowledged,repeated,rows,lag_ms\n");
             while (!stopping) {
-                look();
+                findStored();
                 long now = System.currentTimeMillis();
                 var oldest = unseen.firstEntry();
                 writer.write("%d,%d,%d,%d,%d%n"
@@ -181,27 +162,22 @@ final class LoginLoad implements AutoCloseable {
         }
     }
 
-    /** Asks ClickHouse for the rows that have not been seen there. */
-    private void look() {
+    /** Queries ClickHouse for the rows that have not been seen there. */
+    private void findStored() {
         var oldest = unseen.firstEntry();
         if (oldest == null) {
             return;
         }
-        HttpRequest request = HttpRequest.newBuilder(URI.create(layout.clickHouseUrl() + "/?database=dedup"))
-                .timeout(Duration.ofSeconds(5))
-                .POST(HttpRequest.BodyPublishers.ofString("SELECT id FROM user_logins WHERE id >= " + oldest.getKey()))
-                .build();
+        String query = "SELECT id FROM user_logins WHERE id >= " + oldest.getKey();
         try {
-            HttpResponse<String> response = http.send(request, BodyHandlers.ofString());
-            if (response.statusCode() == 200) {
-                seen += response.body()
-                        .lines()
-                        .map(Integer::valueOf)
-                        .filter(id -> unseen.remove(id) != null)
-                        .count();
-            }
+            seen += databases
+                    .clickHouse(query, Duration.ofSeconds(5))
+                    .lines()
+                    .map(Integer::valueOf)
+                    .filter(id -> unseen.remove(id) != null)
+                    .count();
         } catch (IOException e) {
-            // ClickHouse is away: nothing more is seen.
+            // ClickHouse is unavailable: nothing more is seen.
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }

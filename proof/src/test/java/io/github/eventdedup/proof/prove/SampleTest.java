@@ -1,7 +1,8 @@
-package io.github.eventdedup.local.prove;
+package io.github.eventdedup.proof.prove;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.eventdedup.proof.prove.faults.Fault;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;

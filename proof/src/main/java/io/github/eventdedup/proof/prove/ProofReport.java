@@ -1,10 +1,10 @@
-package io.github.eventdedup.local.prove;
+package io.github.eventdedup.proof.prove;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.github.eventdedup.proof.prove.faults.Fault;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -19,41 +19,45 @@ import java.util.stream.Collectors;
 /**
  * A run as people and programs read it.
  *
- * @param command what repeats it
- * @param begin when it began, in milliseconds since the epoch
- * @param skipped faults of the plan there was no time left for
- * @param load what the load wrote for programs; a missing node where it wrote nothing
- * @param loadSaid what it said to people
- * @param audit the same of the audit
- * @param auditSaid the same of the audit
+ * @param load what the load has left
+ * @param audit what the last audit has left
  * @param logins counts of the rows that were inserted for the other stream
- * @param machine what it ran on, and in which versions
- * @param bytes how much is on disk, by what
  */
 record ProofReport(
         Verdict verdict,
-        String command,
-        long seed,
-        long begin,
-        double seconds,
-        List<InjectedFault> faults,
-        int skipped,
-        JsonNode load,
-        String loadSaid,
-        JsonNode audit,
-        String auditSaid,
+        Run run,
+        Faults faults,
+        RunDirectory.Result load,
+        RunDirectory.Result audit,
         Map<String, Long> logins,
-        Map<String, String> machine,
-        Map<String, Long> bytes) {
+        Machine machine) {
 
     private static final ObjectMapper JSON = new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
 
+    /**
+     * Which run it was.
+     *
+     * @param command what repeats it
+     * @param begin when it began, in milliseconds since the epoch
+     */
+    record Run(String command, long seed, long begin, double seconds) {}
+
+    /**
+     * What became of the plan.
+     *
+     * @param skipped faults of the plan there was no time left for
+     */
+    record Faults(List<InjectedFault> injected, int skipped) {}
+
     /** Writes report.md, report.json and plot.svg. */
     void write(Path directory, List<Sample> views, List<Sample> loginSamples) throws IOException {
-        String title = (verdict.isProved() ? "PROVED" : "BROKEN") + ", seed " + seed + ", " + faults.size()
-                + " faults, " + Instant.ofEpochMilli(begin);
+        String title = (verdict.isProved() ? "PROVED" : "BROKEN") + ", seed " + run.seed() + ", "
+                + faults.injected().size()
+                + " faults, " + Instant.ofEpochMilli(run.begin());
         Files.writeString(
-                directory.resolve("plot.svg"), Plot.svg(title, views, loginSamples, faults), StandardCharsets.UTF_8);
+                directory.resolve("plot.svg"),
+                Plot.svg(title, views, loginSamples, faults.injected()),
+                StandardCharsets.UTF_8);
         Files.writeString(directory.resolve("report.json"), json() + System.lineSeparator(), StandardCharsets.UTF_8);
         Files.writeString(directory.resolve("report.md"), markdown(), StandardCharsets.UTF_8);
     }
@@ -63,17 +67,17 @@ record ProofReport(
         report.put("verdict", verdict.isProved() ? "proved" : "broken");
         report.set("problems", JSON.valueToTree(verdict.problems()));
         report.set("streams", JSON.valueToTree(verdict.streams()));
-        report.put("command", command);
-        report.put("seed", seed);
-        report.put("begin", Instant.ofEpochMilli(begin).toString());
-        report.put("seconds", seconds);
+        report.put("command", run.command());
+        report.put("seed", run.seed());
+        report.put("begin", Instant.ofEpochMilli(run.begin()).toString());
+        report.put("seconds", run.seconds());
         ArrayNode timeline = report.putArray("faults");
-        for (InjectedFault happened : faults) {
+        for (InjectedFault happened : faults.injected()) {
             Fault fault = happened.fault();
             ObjectNode entry = timeline.addObject();
             entry.put("number", timeline.size());
             entry.put("kind", fault.kind().word());
-            entry.put("atSeconds", (happened.begin() - begin) / 1000.0);
+            entry.put("atSeconds", (happened.begin() - run.begin()) / 1000.0);
             entry.put("plannedSecond", fault.second());
             entry.put("early", fault.early());
             entry.set("killed", JSON.valueToTree(fault.killed()));
@@ -98,12 +102,12 @@ record ProofReport(
                 entry.put("failure", happened.failure());
             }
         }
-        report.put("faultsSkipped", skipped);
-        report.set("load", load);
+        report.put("faultsSkipped", faults.skipped());
+        report.set("load", load.json());
         report.set("logins", JSON.valueToTree(logins));
-        report.set("audit", audit);
-        report.set("machine", JSON.valueToTree(machine));
-        report.set("bytes", JSON.valueToTree(bytes));
+        report.set("audit", audit.json());
+        report.set("machine", JSON.valueToTree(machine.versions()));
+        report.set("bytes", JSON.valueToTree(machine.bytes()));
         return JSON.writeValueAsString(report);
     }
 
@@ -126,21 +130,25 @@ record ProofReport(
                         + " were dropped as they must be is counted below.\n");
         text.append(format(
                 "\n%d faults in %.1f minutes, seed %d, %s. Again with the same faults:\n\n    %s\n",
-                faults.size(), seconds / 60, seed, Instant.ofEpochMilli(begin), command));
+                faults.injected().size(),
+                run.seconds() / 60,
+                run.seed(),
+                Instant.ofEpochMilli(run.begin()),
+                run.command()));
         text.append("\n![Throughput and lag of the run, its faults marked](plot.svg)\n\n## Faults\n\n");
         faults(text);
         text.append("\n## What the load measured\n\n");
-        verbatim(text, loadSaid);
+        verbatim(text, load.text());
         text.append("\nMeanwhile, in user_logins: ")
                 .append(logins.entrySet().stream()
                         .map(count -> format("%,d %s", count.getValue(), count.getKey()))
                         .collect(Collectors.joining(", ")))
                 .append(".\n\n## What the audit found\n\n");
-        verbatim(text, auditSaid);
+        verbatim(text, audit.text());
         text.append("\n## Machine and versions\n\n| | |\n| --- | --- |\n");
-        machine.forEach((name, value) -> row(text, name, value));
+        machine.versions().forEach((name, value) -> row(text, name, value));
         text.append("\n## On disk at the end\n\n| | MB |\n| --- | ---: |\n");
-        bytes.forEach((name, size) -> row(text, name, format("%.1f", size / 1e6)));
+        machine.bytes().forEach((name, size) -> row(text, name, format("%.1f", size / 1e6)));
         text.append(
                 "\nWritten with it: `report.json`, the samples of each second (`samples.csv`, `logins.csv`), what became of"
                         + " every event (`ledger`), `load.json`, `audit.json`, and what the commands said.\n");
@@ -148,18 +156,18 @@ record ProofReport(
     }
 
     private void faults(StringBuilder text) {
-        if (faults.isEmpty()) {
+        if (faults.injected().isEmpty()) {
             text.append("None.\n");
             return;
         }
         text.append("| | at | what | took | recovered after |\n| ---: | ---: | --- | ---: | ---: |\n");
-        for (int i = 0; i < faults.size(); i++) {
-            InjectedFault happened = faults.get(i);
+        for (int i = 0; i < faults.injected().size(); i++) {
+            InjectedFault happened = faults.injected().get(i);
             OptionalLong recovery = happened.recoveryMillis();
             text.append(format(
                     "| %d | %s | %s%s | %.1f s | %s |\n",
                     i + 1,
-                    minutes(happened.begin() - begin),
+                    minutes(happened.begin() - run.begin()),
                     happened.fault().what(),
                     happened.failure().isEmpty() ? "" : ": could not be done",
                     (happened.end() - happened.begin()) / 1000.0,
@@ -170,8 +178,8 @@ record ProofReport(
                         + " SIGCONT, and where a command was given from the command. A fault that comes before the system has"
                         + " recovered from the one before is part of the plan; the recovery of the first then takes as long as"
                         + " that of the second.\n");
-        if (skipped > 0) {
-            text.append(format("There was no time left for %d more of the plan.\n", skipped));
+        if (faults.skipped() > 0) {
+            text.append(format("There was no time left for %d more of the plan.\n", faults.skipped()));
         }
     }
 

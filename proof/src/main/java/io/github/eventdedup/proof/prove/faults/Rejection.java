@@ -1,18 +1,11 @@
-package io.github.eventdedup.local.system;
+package io.github.eventdedup.proof.prove.faults;
 
 import io.github.eventdedup.event.ClickHouseTable;
 import io.github.eventdedup.event.Column;
 import io.github.eventdedup.event.StreamDefinition;
-import io.github.eventdedup.servers.ClickHouseServer;
-import io.github.eventdedup.servers.PostgresServer;
+import io.github.eventdedup.proof.system.Databases;
 import java.io.IOException;
-import java.net.URI;
-import java.net.http.HttpClient;
-import java.net.http.HttpRequest;
-import java.net.http.HttpResponse;
-import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
-import java.sql.DriverManager;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
@@ -20,21 +13,19 @@ import java.util.Arrays;
 import java.util.stream.Collectors;
 
 /** A constraint on a stream's table that rejects one row in 50. Those that are there stay. Not thread-safe. */
-public final class Rejection {
+final class Rejection {
 
     private static final String NAME = "rejected_by_prove";
 
-    private final Layout layout;
+    private final Databases databases;
     private final StreamDefinition stream;
-    private final HttpClient http =
-            HttpClient.newBuilder().connectTimeout(Duration.ofSeconds(2)).build();
 
-    public Rejection(Layout layout, StreamDefinition stream) {
-        this.layout = layout;
+    Rejection(Databases databases, StreamDefinition stream) {
+        this.databases = databases;
         this.stream = stream;
     }
 
-    public void begin() throws IOException {
+    void begin() throws IOException, InterruptedException {
         execute(
                 isClickHouse()
                         ? alter() + "ADD CONSTRAINT IF NOT EXISTS " + NAME + " CHECK cityHash64(toString(tuple("
@@ -46,12 +37,12 @@ public final class Rejection {
                         : alter() + "ADD CONSTRAINT " + NAME + " CHECK (kafka_offset % 50 <> 7) NOT VALID");
     }
 
-    public void end() throws IOException {
+    void end() throws IOException, InterruptedException {
         execute(howToEnd());
     }
 
     /** The statement that takes the constraint away, where it is there. */
-    public String howToEnd() {
+    String howToEnd() {
         return alter() + "DROP CONSTRAINT IF EXISTS " + NAME;
     }
 
@@ -73,37 +64,16 @@ public final class Rejection {
                 : '"' + identifier.replace("\"", "\"\"") + '"';
     }
 
-    private void execute(String sql) throws IOException {
+    private void execute(String sql) throws IOException, InterruptedException {
         if (isClickHouse()) {
-            post(sql);
+            String unused = databases.clickHouse(sql, Duration.ofSeconds(30));
             return;
         }
-        try (Connection connection = DriverManager.getConnection(
-                        layout.postgres().jdbcUrl(), PostgresServer.USER, PostgresServer.PASSWORD);
+        try (Connection connection = databases.postgres();
                 Statement statement = connection.createStatement()) {
             statement.execute(sql);
         } catch (SQLException e) {
             throw new IOException(e.getMessage(), e);
-        }
-    }
-
-    private void post(String sql) throws IOException {
-        HttpRequest request = HttpRequest.newBuilder(
-                        URI.create(layout.clickHouseUrl() + "/?database=" + ClickHouseServer.DATABASE))
-                .timeout(Duration.ofSeconds(30))
-                .header("X-ClickHouse-User", ClickHouseServer.USER)
-                .header("X-ClickHouse-Key", ClickHouseServer.PASSWORD)
-                .POST(HttpRequest.BodyPublishers.ofString(sql))
-                .build();
-        try {
-            HttpResponse<String> answer =
-                    http.send(request, HttpResponse.BodyHandlers.ofString(StandardCharsets.UTF_8));
-            if (answer.statusCode() != 200) {
-                throw new IOException(answer.body().strip());
-            }
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new LocalException("interrupted", e);
         }
     }
 }

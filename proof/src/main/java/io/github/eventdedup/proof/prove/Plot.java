@@ -1,4 +1,4 @@
-package io.github.eventdedup.local.prove;
+package io.github.eventdedup.proof.prove;
 
 import java.util.ArrayList;
 import java.util.List;

@@ -1,4 +1,4 @@
-package io.github.eventdedup.local.prove;
+package io.github.eventdedup.local;
 
 import static org.assertj.core.api.Assertions.assertThat;
 

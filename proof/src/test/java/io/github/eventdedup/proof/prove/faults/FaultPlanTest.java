@@ -1,8 +1,8 @@
-package io.github.eventdedup.local.prove;
+package io.github.eventdedup.proof.prove.faults;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.github.eventdedup.local.prove.Fault.Kind;
+import io.github.eventdedup.proof.prove.faults.Fault.Kind;
 import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.List;

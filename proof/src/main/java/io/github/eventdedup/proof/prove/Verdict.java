@@ -1,7 +1,6 @@
-package io.github.eventdedup.local.prove;
+package io.github.eventdedup.proof.prove;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import io.github.eventdedup.local.system.Status;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -36,22 +35,18 @@ record Verdict(List<OfStream> streams, List<String> problems) {
     /**
      * Judges.
      *
-     * @param loadSaid the last line of its log, as that of the audit
-     * @param audit what the audit wrote; a missing node where it wrote nothing
+     * @param notUp what did not run at the end, in words
      * @param noticed what else is not as it has to be, in words
      */
     static Verdict of(
-            int loadStatus,
-            String loadSaid,
-            int auditStatus,
-            String auditSaid,
-            JsonNode audit,
-            Status status,
+            RunDirectory.Result load,
+            RunDirectory.Result audit,
+            List<String> notUp,
             List<InjectedFault> faults,
             List<String> noticed) {
         List<OfStream> streams = new ArrayList<>();
         List<String> problems = new ArrayList<>(noticed);
-        for (JsonNode stream : audit.path("streams")) {
+        for (JsonNode stream : audit.json().path("streams")) {
             String name = stream.path("stream").asText();
             long missing = stream.path("missing").asLong();
             long acknowledgedMissing = stream.path("acknowledgedMissing").asLong();
@@ -82,15 +77,15 @@ record Verdict(List<OfStream> streams, List<String> problems) {
             others(stream).forEach((kind, count) -> problem(problems, count, name + ": %d " + kind));
         }
         if (streams.isEmpty()) {
-            problems.add("the audit counted nothing, see audit.log: " + auditSaid);
-        } else if (auditStatus != 0 || !audit.path("verdict").asText().equals("exact")) {
-            problems.add("the audit ended with status " + auditStatus + " and the verdict "
-                    + audit.path("verdict").asText("none"));
+            problems.add("the audit counted nothing, see audit.log: " + audit.lastLine());
+        } else if (audit.status() != 0 || !audit.json().path("verdict").asText().equals("exact")) {
+            problems.add("the audit ended with status " + audit.status() + " and the verdict "
+                    + audit.json().path("verdict").asText("none"));
         }
-        if (loadStatus != 0) {
-            problems.add("the load ended with status " + loadStatus + ", see load.log: " + loadSaid);
+        if (load.status() != 0) {
+            problems.add("the load ended with status " + load.status() + ", see load.log: " + load.lastLine());
         }
-        status.notUp().forEach(notUp -> problems.add(notUp + " at the end"));
+        notUp.forEach(problem -> problems.add(problem + " at the end"));
         for (InjectedFault fault : faults) {
             if (!fault.failure().isEmpty()) {
                 problems.add("could not be done: " + fault.fault().what() + " (" + fault.failure() + ")");
