@@ -2,6 +2,12 @@ package io.github.eventdedup.relay;
 
 import io.github.eventdedup.event.InvalidStreamDefinitionException;
 import io.github.eventdedup.event.StreamDefinition;
+import io.github.eventdedup.relay.outbox.OutboxConnection;
+import io.github.eventdedup.relay.settings.RelaySettings;
+import io.github.eventdedup.relay.settings.StartupException;
+import io.github.eventdedup.relay.settings.Stop;
+import io.github.eventdedup.relay.settings.UnavailableException;
+import io.github.eventdedup.relay.topic.TopicWriter;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.IOException;
@@ -35,15 +41,15 @@ public final class OutboxRelay {
             stopOn("TERM", stop);
             stopOn("INT", stop);
             run(settings, stop);
-        } catch (StartupException | NeighbourException e) {
+        } catch (StartupException | UnavailableException e) {
             fail(e.getMessage());
         }
         System.exit(0);
     }
 
-    private static void run(RelaySettings settings, Stop stop) throws StartupException, NeighbourException {
+    private static void run(RelaySettings settings, Stop stop) throws StartupException, UnavailableException {
         StreamDefinition stream = stream(settings);
-        Connection connection = OutboxTable.connect(settings);
+        Connection connection = OutboxConnection.open(settings);
         TopicWriter writer = TopicWriter.connect(settings.kafkaBootstrapServers(), stream.stream());
         // Not System.out: it would be flushed after each row, and its characters follow the locale.
         PrintStream output = new PrintStream(new FileOutputStream(FileDescriptor.out), false, StandardCharsets.UTF_8);

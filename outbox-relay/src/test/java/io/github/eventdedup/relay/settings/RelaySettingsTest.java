@@ -1,4 +1,4 @@
-package io.github.eventdedup.relay;
+package io.github.eventdedup.relay.settings;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;

@@ -1,16 +1,17 @@
-package io.github.eventdedup.relay;
+package io.github.eventdedup.relay.settings;
 
 /** Kafka or Postgres cannot be used now. The message is one line for the operator. */
-final class NeighbourException extends Exception {
+public final class UnavailableException extends Exception {
 
     private static final long serialVersionUID = 1L;
 
-    NeighbourException(String message) {
+    /** Makes the message one line. */
+    public UnavailableException(String message) {
         super(oneLine(message), null, false, false);
     }
 
     /** Postgres adds details, hints and positions on lines of their own. */
-    static String oneLine(String message) {
+    public static String oneLine(String message) {
         return message.strip().replaceAll("\\s*\\R\\s*", "; ");
     }
 }

@@ -1,9 +1,10 @@
-package io.github.eventdedup.relay;
+package io.github.eventdedup.relay.outbox;
 
 import io.github.eventdedup.event.ClickHouseTable;
 import io.github.eventdedup.event.ClickHouseType;
 import io.github.eventdedup.event.Column;
 import io.github.eventdedup.event.StreamDefinition;
+import io.github.eventdedup.relay.settings.RelaySettings;
 import java.io.IOException;
 import java.net.URI;
 import java.net.URLEncoder;
@@ -25,7 +26,7 @@ import java.util.stream.Collectors;
  * @param types the types as the database calls them, by column; empty where they are not known
  * @param unknown why the types are not known; null where they are
  */
-record Destination(List<Column> columns, Map<String, String> types, String unknown) {
+public record Destination(List<Column> columns, Map<String, String> types, String unknown) {
 
     private static final Duration TIMEOUT = Duration.ofSeconds(5);
 
@@ -33,7 +34,7 @@ record Destination(List<Column> columns, Map<String, String> types, String unkno
             + " AND table = {table:String} FORMAT TabSeparatedRaw";
 
     /** Asks the database where it has to be asked, and the relay was told how. */
-    static Destination of(StreamDefinition stream, RelaySettings settings) {
+    public static Destination of(StreamDefinition stream, RelaySettings settings) {
         List<Column> columns = stream.table().columns();
         if (!(stream.table() instanceof ClickHouseTable table)) {
             return new Destination(

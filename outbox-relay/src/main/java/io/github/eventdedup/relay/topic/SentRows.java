@@ -1,10 +1,11 @@
-package io.github.eventdedup.relay;
+package io.github.eventdedup.relay.topic;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import io.github.eventdedup.event.Outbox;
 import io.github.eventdedup.event.StreamDefinition;
+import io.github.eventdedup.relay.outbox.OutboxColumns;
 import java.io.IOException;
 import java.time.Duration;
 import java.time.Instant;
@@ -20,9 +21,9 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
 /**
- * What is known of the rows that were sent: the highest id of the window, and of the newest rows what they were. It is read
- * from the end of the topic, which remembers what was sent when the database has been restored or the relay started again,
- * and for about as long as the job does. Not thread-safe.
+ * The rows that were sent, as far as the relay knows them: the highest id of the window, and digests of the newest rows.
+ * Read from the end of the topic, which has the rows even when the database was restored or the relay restarted, and for
+ * about as long as the job remembers them. Not thread-safe.
  */
 final class SentRows {
 
@@ -109,17 +110,17 @@ final class SentRows {
             long deadline = System.nanoTime() + READ_TIMEOUT.toNanos();
             while (ends.entrySet().stream().anyMatch(end -> consumer.position(end.getKey()) < end.getValue())
                     && System.nanoTime() < deadline) {
-                consumer.poll(Duration.ofMillis(200)).forEach(this::note);
+                consumer.poll(Duration.ofMillis(200)).forEach(this::add);
             }
         }
     }
 
-    /** Records of other origin, events that a client has posted say, have ids that no row has. */
-    private void note(ConsumerRecord<byte[], byte[]> record) {
+    /** Records of other origin, such as posted events, may have ids that no row has. */
+    private void add(ConsumerRecord<byte[], byte[]> record) {
         boolean isRow = record.value() != null && record.headers().lastHeader(TopicWriter.OUTBOX_HEADER) != null;
         OptionalLong id = isRow ? id(record.value()) : OptionalLong.empty();
         if (id.isPresent()) {
-            note(id.getAsLong(), record.key(), record.value(), Instant.ofEpochMilli(record.timestamp()));
+            add(id.getAsLong(), record.key(), record.value(), Instant.ofEpochMilli(record.timestamp()));
         }
     }
 
@@ -138,17 +139,17 @@ final class SentRows {
                 }
             }
         } catch (IOException e) {
-            // No event, and so no row.
+            // Not an event, and so not a row.
         }
         return OptionalLong.empty();
     }
 
     /** Remembers a row that Kafka has acknowledged. */
-    void note(long id, byte[] key, byte[] event) {
-        note(id, key, event, Instant.now());
+    void add(Message message) {
+        add(message.id(), message.key(), message.event(), Instant.now());
     }
 
-    private void note(long id, byte[] key, byte[] event, Instant sent) {
+    private void add(long id, byte[] key, byte[] event, Instant sent) {
         if (highestSent.isBefore(windowBegin()) || id >= highest) {
             highest = id;
             highestSent = sent;
@@ -171,9 +172,9 @@ final class SentRows {
     }
 
     /** Whether the row was sent before, as another event with the same fingerprint: the job will drop it. */
-    boolean wasOther(long id, byte[] key, byte[] event) {
-        Long before = newest.get(id);
-        long now = digest(key, event);
+    boolean wasOther(Message message) {
+        Long before = newest.get(message.id());
+        long now = digest(message.key(), message.event());
         return before != null && before != now && (int) (before >> 32) == (int) (now >> 32);
     }
 }

@@ -1,7 +1,7 @@
-package io.github.eventdedup.relay;
+package io.github.eventdedup.relay.outbox;
 
 /** No row can be marked as sent, so none may be sent. The message says why, in Postgres' words. */
-final class UnflaggableException extends Exception {
+public final class UnflaggableException extends Exception {
 
     private static final long serialVersionUID = 1L;
 

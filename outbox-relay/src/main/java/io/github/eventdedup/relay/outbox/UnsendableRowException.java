@@ -1,11 +1,12 @@
-package io.github.eventdedup.relay;
+package io.github.eventdedup.relay.outbox;
 
 /** A row that cannot become an event, however often it is tried. The message says why, without the row's data. */
-final class UnsendableRowException extends Exception {
+public final class UnsendableRowException extends Exception {
 
     private static final long serialVersionUID = 1L;
 
-    UnsendableRowException(String message) {
+    /** With the reason. */
+    public UnsendableRowException(String message) {
         super(message, null, false, false);
     }
 }

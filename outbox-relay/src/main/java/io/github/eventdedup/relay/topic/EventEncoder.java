@@ -1,10 +1,13 @@
-package io.github.eventdedup.relay;
+package io.github.eventdedup.relay.topic;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.io.SerializedString;
 import io.github.eventdedup.event.Outbox;
 import io.github.eventdedup.event.StreamDefinition;
+import io.github.eventdedup.relay.outbox.Encoding;
+import io.github.eventdedup.relay.outbox.OutboxColumns;
+import io.github.eventdedup.relay.outbox.UnsendableRowException;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;

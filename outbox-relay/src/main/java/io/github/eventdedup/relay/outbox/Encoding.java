@@ -1,4 +1,4 @@
-package io.github.eventdedup.relay;
+package io.github.eventdedup.relay.outbox;
 
 import com.fasterxml.jackson.core.JsonGenerator;
 import java.io.IOException;
@@ -17,28 +17,28 @@ import java.util.stream.Collectors;
  * How a column's values are written in JSON. Every value comes from Postgres as text, made there: points in time need no
  * calendar of the JVM, numbers no arithmetic, and what is written is exactly what Postgres has.
  */
-enum Encoding {
+public enum Encoding {
     INTEGER {
         @Override
-        void write(byte[] text, JsonGenerator json) throws IOException {
+        public void write(byte[] text, JsonGenerator json) throws IOException {
             json.writeNumber(latin1(text, text.length));
         }
     },
     BOOLEAN {
         @Override
-        void write(byte[] text, JsonGenerator json) throws IOException {
+        public void write(byte[] text, JsonGenerator json) throws IOException {
             json.writeBoolean(text[0] == 't');
         }
     },
     STRING {
         @Override
-        void write(byte[] text, JsonGenerator json) throws IOException {
+        public void write(byte[] text, JsonGenerator json) throws IOException {
             json.writeUTF8String(text, 0, text.length);
         }
     },
     NUMBER {
         @Override
-        void write(byte[] text, JsonGenerator json) throws IOException, UnsendableRowException {
+        public void write(byte[] text, JsonGenerator json) throws IOException, UnsendableRowException {
             if (!isDigit(text[text.length - 1])) {
                 throw new UnsendableRowException("is " + latin1(text, text.length) + ", which is no number in JSON");
             }
@@ -56,7 +56,7 @@ enum Encoding {
         }
 
         @Override
-        void write(byte[] text, JsonGenerator json) throws IOException, UnsendableRowException {
+        public void write(byte[] text, JsonGenerator json) throws IOException, UnsendableRowException {
             BigDecimal seconds = seconds(text);
             if (seconds.abs().compareTo(FIRST_MILLIS) >= 0) {
                 TIMESTAMP_TEXT.write(text, json);
@@ -77,7 +77,7 @@ enum Encoding {
         }
 
         @Override
-        void write(byte[] text, JsonGenerator json) throws IOException, UnsendableRowException {
+        public void write(byte[] text, JsonGenerator json) throws IOException, UnsendableRowException {
             BigDecimal seconds = seconds(text);
             if (seconds.compareTo(YEAR_1) < 0 || seconds.compareTo(YEAR_10000) >= 0) {
                 throw new UnsendableRowException("is no time of the years 1 to 9999, and an event has no other");
@@ -89,7 +89,7 @@ enum Encoding {
     },
     DATE {
         @Override
-        void write(byte[] text, JsonGenerator json) throws IOException, UnsendableRowException {
+        public void write(byte[] text, JsonGenerator json) throws IOException, UnsendableRowException {
             // yyyy-MM-dd: what is longer or shorter is infinity, before Christ or after 9999.
             if (text.length != 10) {
                 throw new UnsendableRowException("is no date from the year 1 to 9999");
@@ -99,7 +99,7 @@ enum Encoding {
     },
     JSON {
         @Override
-        void write(byte[] text, JsonGenerator json) throws IOException {
+        public void write(byte[] text, JsonGenerator json) throws IOException {
             json.writeRawValue(new String(text, StandardCharsets.UTF_8));
         }
     };
@@ -147,7 +147,7 @@ enum Encoding {
     }
 
     /** That of the same column in a field of the fingerprint, which takes strings, integers and booleans; null for none. */
-    Encoding inFingerprint() {
+    public Encoding inFingerprint() {
         return switch (this) {
             case INTEGER, BOOLEAN, STRING, DATE, TIMESTAMP_TEXT -> this;
             case TIMESTAMP -> TIMESTAMP_TEXT;
@@ -169,7 +169,7 @@ enum Encoding {
     }
 
     /** Whether the values are points in time. */
-    boolean isTime() {
+    public boolean isTime() {
         return this == TIMESTAMP || this == TIMESTAMP_TEXT || this == DATE;
     }
 
@@ -192,7 +192,7 @@ enum Encoding {
      * @param text what {@link #select} gave, in UTF-8; not empty but for strings
      * @throws UnsendableRowException where JSON has no form for it; the message goes on after the column's name
      */
-    abstract void write(byte[] text, JsonGenerator json) throws IOException, UnsendableRowException;
+    public abstract void write(byte[] text, JsonGenerator json) throws IOException, UnsendableRowException;
 
     private static boolean isDigit(byte character) {
         return character >= '0' && character <= '9';

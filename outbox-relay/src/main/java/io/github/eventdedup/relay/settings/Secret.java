@@ -1,4 +1,4 @@
-package io.github.eventdedup.relay;
+package io.github.eventdedup.relay.settings;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -10,10 +10,10 @@ import java.nio.file.Path;
  * @param value the secret itself, or null
  * @param file the file that holds it, or null
  */
-record Secret(String value, Path file) {
+public record Secret(String value, Path file) {
 
     /** The secret; blanks and line ends around what a file holds are not part of it. */
-    String read() throws IOException {
+    public String read() throws IOException {
         return value != null ? value : Files.readString(file).strip();
     }
 

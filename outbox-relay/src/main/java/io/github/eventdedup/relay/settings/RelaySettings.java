@@ -1,4 +1,4 @@
-package io.github.eventdedup.relay;
+package io.github.eventdedup.relay.settings;
 
 import io.github.eventdedup.event.EnvironmentVariables;
 import java.nio.file.Files;
@@ -21,7 +21,7 @@ import java.util.TreeSet;
  * @param postgresPassword its password
  * @param clickHouse ClickHouse, or null where the types of its columns are not to be compared
  */
-record RelaySettings(
+public record RelaySettings(
         Path streamFile,
         boolean once,
         String kafkaBootstrapServers,
@@ -38,7 +38,7 @@ record RelaySettings(
      * @param user the user to log in as
      * @param password its password
      */
-    record ClickHouse(String url, String database, String user, Secret password) {}
+    public record ClickHouse(String url, String database, String user, Secret password) {}
 
     private static final String KAFKA_BOOTSTRAP_SERVERS = "DEDUP_KAFKA_BOOTSTRAP_SERVERS";
     private static final String POSTGRES_URL = "DEDUP_POSTGRES_URL";
@@ -68,7 +68,7 @@ record RelaySettings(
      *
      * @throws StartupException with every error at once, one a line
      */
-    static RelaySettings from(List<String> arguments, Map<String, String> variables) throws StartupException {
+    public static RelaySettings from(List<String> arguments, Map<String, String> variables) throws StartupException {
         Map<String, String> environment = EnvironmentVariables.settings(variables);
         Reading reading = new Reading(environment);
         for (String key : new TreeSet<>(environment.keySet())) {
@@ -93,7 +93,7 @@ record RelaySettings(
     }
 
     /** The URL as messages show it: its parameters may hold the password of a certificate's key. */
-    String postgresAddress() {
+    public String postgresAddress() {
         return postgresUrl.replaceFirst("\\?.*", "");
     }
 

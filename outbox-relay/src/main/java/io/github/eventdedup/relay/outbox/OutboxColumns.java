@@ -1,4 +1,4 @@
-package io.github.eventdedup.relay;
+package io.github.eventdedup.relay.outbox;
 
 import io.github.eventdedup.event.Outbox;
 import java.util.LinkedHashMap;
@@ -8,7 +8,7 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /** The columns that an event is made of, each once, in the order that they are selected. Immutable. */
-final class OutboxColumns {
+public final class OutboxColumns {
 
     private final List<String> names;
     private final List<Encoding> encodings;
@@ -29,15 +29,18 @@ final class OutboxColumns {
         return names.size();
     }
 
-    String name(int index) {
+    /** The name of a column. */
+    public String name(int index) {
         return names.get(index);
     }
 
-    Encoding encoding(int index) {
+    /** How a column is written in JSON. */
+    public Encoding encoding(int index) {
         return encodings.get(index);
     }
 
-    int indexOf(String column) {
+    /** The position of a column; negative for one that is not selected. */
+    public int indexOf(String column) {
         return names.indexOf(column);
     }
 

@@ -1,5 +1,7 @@
-package io.github.eventdedup.relay;
+package io.github.eventdedup.relay.topic;
 
+import io.github.eventdedup.relay.settings.Stop;
+import io.github.eventdedup.relay.settings.UnavailableException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -24,7 +26,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  * Writes batches to the stream's topic. Within a partition a record is only ever appended after those that were sent before
  * it: one request is under way at a time, and the first failure ends this writer. For one thread.
  */
-final class TopicWriter implements AutoCloseable {
+public final class TopicWriter implements AutoCloseable {
 
     /**
      * What Kafka counts for a record beside its value: the head of a batch and of a record, the fingerprint, and
@@ -52,7 +54,7 @@ final class TopicWriter implements AutoCloseable {
     private final String topic;
     private final int maxRequestBytes;
     private final KafkaProducer<byte[], byte[]> producer;
-    private final Map<Long, String> refused = new ConcurrentHashMap<>();
+    private final Map<Long, String> rejected = new ConcurrentHashMap<>();
 
     private int awaited;
     private int acknowledged;
@@ -68,9 +70,9 @@ final class TopicWriter implements AutoCloseable {
     /**
      * A writer that knows the topic's partitions and limits.
      *
-     * @throws NeighbourException where Kafka does not answer within some seconds, or has no such topic
+     * @throws UnavailableException where Kafka does not answer within some seconds, or has no such topic
      */
-    static TopicWriter connect(String brokers, String topic) throws NeighbourException {
+    public static TopicWriter connect(String brokers, String topic) throws UnavailableException {
         int maxMessageBytes = maxMessageBytes(brokers, topic);
         KafkaProducer<byte[], byte[]> producer = new KafkaProducer<>(
                 Map.ofEntries(
@@ -99,14 +101,14 @@ final class TopicWriter implements AutoCloseable {
         TopicWriter writer = new TopicWriter(brokers, topic, maxMessageBytes, producer);
         try {
             writer.partitions();
-        } catch (NeighbourException e) {
+        } catch (UnavailableException e) {
             writer.abort();
             throw e;
         }
         return writer;
     }
 
-    private static int maxMessageBytes(String brokers, String topic) throws NeighbourException {
+    private static int maxMessageBytes(String brokers, String topic) throws UnavailableException {
         ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
         try (Admin admin = Admin.create(Map.of(
                 AdminClientConfig.BOOTSTRAP_SERVERS_CONFIG, brokers,
@@ -122,7 +124,7 @@ final class TopicWriter implements AutoCloseable {
             return Integer.parseInt(value);
         } catch (ExecutionException e) {
             if (e.getCause() instanceof UnknownTopicOrPartitionException) {
-                throw new NeighbourException("Kafka at " + brokers + " has no topic '" + topic + "': create it");
+                throw new UnavailableException("Kafka at " + brokers + " has no topic '" + topic + "': create it");
             }
             throw doesNotAnswer(brokers, e);
         } catch (KafkaException e) {
@@ -133,27 +135,27 @@ final class TopicWriter implements AutoCloseable {
         }
     }
 
-    private static NeighbourException doesNotAnswer(String brokers, Exception failure) {
+    private static UnavailableException doesNotAnswer(String brokers, Exception failure) {
         Throwable reason = failure.getCause() == null ? failure : failure.getCause();
         if (reason instanceof AuthorizationException) {
-            return new NeighbourException(
+            return new UnavailableException(
                     "Kafka at " + brokers + " does not let the relay do this: grant it WRITE, READ,"
                             + " DESCRIBE and DESCRIBE_CONFIGS on the topic (" + reason.getMessage() + ")");
         }
-        return new NeighbourException("Kafka at " + brokers + " cannot be used: start it, or correct"
+        return new UnavailableException("Kafka at " + brokers + " cannot be used: start it, or correct"
                 + " DEDUP_KAFKA_BOOTSTRAP_SERVERS (" + reason.getMessage() + ")");
     }
 
-    private NeighbourException doesNotAcknowledge(Exception failure) {
+    private UnavailableException doesNotAcknowledge(Exception failure) {
         return failure instanceof AuthorizationException
                 ? doesNotAnswer(brokers, failure)
-                : new NeighbourException("Kafka at " + brokers + " does not acknowledge records of topic '" + topic
+                : new UnavailableException("Kafka at " + brokers + " does not acknowledge records of topic '" + topic
                         + "': a broker is unavailable, or fewer replicas are in sync than min.insync.replicas ("
                         + failure.getMessage() + ")");
     }
 
     /** How many partitions the topic has. */
-    int partitions() throws NeighbourException {
+    public int partitions() throws UnavailableException {
         try {
             return producer.partitionsFor(topic).size();
         } catch (KafkaException | IllegalStateException e) {
@@ -162,21 +164,21 @@ final class TopicWriter implements AutoCloseable {
     }
 
     /** How long an event may be: what is longer Kafka would refuse for good. */
-    int maxEventBytes() {
+    public int maxEventBytes() {
         return maxRequestBytes - OVERHEAD_BYTES;
     }
 
     /**
      * Hands a record to Kafka.
      *
-     * @param partition null where the key decides
-     * @throws NeighbourException where this record or one before it has failed
+     * @throws UnavailableException where this record or one before it has failed
      */
-    void send(long rowId, Integer partition, byte[] key, byte[] value) throws NeighbourException {
+    public void send(Message message) throws UnavailableException {
         awaited++;
         try {
             var unused = producer.send(
-                    new ProducerRecord<>(topic, partition, key, value, HEADERS), (position, e) -> completed(rowId, e));
+                    new ProducerRecord<>(topic, message.partition(), message.key(), message.event(), HEADERS),
+                    (position, e) -> completed(message.id(), e));
         } catch (KafkaException | IllegalStateException e) {
             // A producer that a callback has closed says no more than that; the callback knows why.
             throw doesNotAcknowledge(failureOr(e));
@@ -198,7 +200,7 @@ final class TopicWriter implements AutoCloseable {
                 failure = e;
                 // The others fail with it, and only as a consequence.
                 if (e instanceof RecordTooLargeException) {
-                    refused.put(rowId, "the event is larger than the topic takes, max.message.bytes");
+                    rejected.put(rowId, "the event is larger than the topic takes, max.message.bytes");
                 }
             }
             notifyAll();
@@ -214,9 +216,9 @@ final class TopicWriter implements AutoCloseable {
     /**
      * Waits until Kafka has acknowledged every record.
      *
-     * @throws NeighbourException where one has failed, or the relay is to stop and Kafka takes too long
+     * @throws UnavailableException where one has failed, or the relay is to stop and Kafka takes too long
      */
-    synchronized void awaitAcknowledgements(Stop stop) throws NeighbourException {
+    public synchronized void awaitAcknowledgements(Stop stop) throws UnavailableException {
         while (acknowledged < awaited && failure == null && !stop.isOverdue()) {
             try {
                 wait(100);
@@ -229,19 +231,19 @@ final class TopicWriter implements AutoCloseable {
             throw doesNotAcknowledge(failure);
         }
         if (acknowledged < awaited) {
-            throw new NeighbourException("Kafka at " + brokers + " has not acknowledged the last batch in time");
+            throw new UnavailableException("Kafka at " + brokers + " has not acknowledged the last batch in time");
         }
         awaited = 0;
         acknowledged = 0;
     }
 
     /** Rows that Kafka has refused for good, and why: no later try will do better. */
-    Map<Long, String> refused() {
-        return refused;
+    public Map<Long, String> rejected() {
+        return rejected;
     }
 
     /** Lets go of everything at once; what is not acknowledged may or may not be appended. */
-    void abort() {
+    public void abort() {
         producer.close(Duration.ZERO);
     }
 

@@ -1,11 +1,12 @@
-package io.github.eventdedup.relay;
+package io.github.eventdedup.relay.outbox;
 
-import static io.github.eventdedup.relay.OutboxColumns.quotedTable;
+import static io.github.eventdedup.relay.outbox.OutboxColumns.quotedTable;
 
 import io.github.eventdedup.event.Column;
 import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.event.Outbox;
 import io.github.eventdedup.event.StreamDefinition;
+import io.github.eventdedup.relay.settings.StartupException;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -18,7 +19,7 @@ import java.util.Map;
 import java.util.Set;
 
 /** Asks Postgres whether the outbox can be relayed, and how its columns are encoded. */
-final class OutboxPreflight {
+public final class OutboxPreflight {
 
     /** The first in which seconds since 1970 are exact numbers. */
     private static final int OLDEST_POSTGRES = 14;
@@ -45,7 +46,8 @@ final class OutboxPreflight {
      *
      * @throws StartupException with everything that keeps it from being relayed
      */
-    static OutboxColumns check(Connection connection, StreamDefinition stream, String user, Destination destination)
+    public static OutboxColumns check(
+            Connection connection, StreamDefinition stream, String user, Destination destination)
             throws SQLException, StartupException {
         OutboxPreflight preflight = new OutboxPreflight(connection, stream, user, destination);
         Map<String, String> types = preflight.check();
