@@ -126,7 +126,7 @@ public final class HttpIngest implements AutoCloseable {
                     .toList();
             if (!dotted.isEmpty()) {
                 LOG.warn(
-                        "The stream {} names the fields {}: each is taken for the literal name of a field of the event"
+                        "The stream {} names the fields {}: each is read as the literal name of a field of the event"
                                 + " itself; fields of nested objects cannot be used",
                         stream.stream(),
                         String.join(", ", dotted));

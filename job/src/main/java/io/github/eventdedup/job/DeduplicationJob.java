@@ -57,7 +57,7 @@ public final class DeduplicationJob {
             StartingPoint start =
                     StartingPoint.of(environment.getConfiguration(), StateIdentity.of(stream), settings.start());
             if (!start.isRecovery()) {
-                // A job that is recovered has passed before; a neighbour that is away now is waited for.
+                // A recovered job has passed before; it waits for a dependency that is unavailable now.
                 start.requireNewest(
                         environment.getConfiguration(), stream.table() instanceof PostgresTable, settings.consents());
                 Preflight.check(stream, settings.endpoints());

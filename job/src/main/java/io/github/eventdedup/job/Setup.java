@@ -166,7 +166,7 @@ public final class Setup {
                     String reason = ClickHouseErrors.reason(e);
                     errors.add(CLICKHOUSE + ": cannot apply " + file + " (" + reason + ")"
                             + (reason.contains(MULTIPLE_STATEMENTS)
-                                    ? ": it has more than one statement, and ClickHouse takes one at a time; make a file"
+                                    ? ": it has more than one statement, and ClickHouse accepts one at a time; make a file"
                                             + " of each"
                                     : ""));
                 }

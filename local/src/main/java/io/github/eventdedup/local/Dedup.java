@@ -84,7 +84,7 @@ final class Dedup implements Runnable {
             if (!data.toUri().getRawPath().replaceFirst("/$", "").equals(data.toString())) {
                 // Parts of it take a path as it is, and others escape it: they would work in two directories.
                 throw new LocalException("--data-dir " + data
-                        + ": Flink takes no blanks, % and letters beyond ASCII in it; give another directory");
+                        + ": Flink accepts no blanks, % or letters beyond ASCII in it; give another directory");
             }
             if (portOffset != null && (portOffset < 0 || portOffset > 65535 - 9092)) {
                 throw new LocalException("--port-offset " + portOffset + ": give a number from 0 to " + (65535 - 9092));
@@ -130,15 +130,13 @@ final class Dedup implements Runnable {
 
     @Command(
             mixinStandardHelpOptions = true,
-            description = "Start everything, or carry on where the last stop was. Ctrl-C stops it again.",
+            description = "Start everything, or continue from the last stop. Ctrl-C stops it again.",
             exitCodeListHeading = "With --detach it ends with%n",
             exitCodeList = {"0:all of it runs", "1:nothing was started", "3:it runs, but for a job or a relay"})
     int up(
             @Mixin Place place,
             @Option(names = "--detach", description = "return when it is ready, and leave it running") boolean detach,
-            @Option(
-                            names = "--fresh",
-                            description = "let the jobs forget what they saw; their state is kept aside on disk")
+            @Option(names = "--fresh", description = "discard the jobs' state; a copy of it stays on disk")
                     boolean fresh,
             @Option(
                             names = "--without-clickhouse",
@@ -147,8 +145,8 @@ final class Dedup implements Runnable {
             throws IOException {
         if (fresh && withoutClickHouse) {
             // Their state would be gone too, and the next up would store their rows a second time.
-            throw new LocalException("--fresh would also forget what the streams that are left out with"
-                    + " --without-clickhouse have stored: give one of the two");
+            throw new LocalException("--fresh would also discard the state of the streams that are left out with"
+                    + " --without-clickhouse: give one of the two");
         }
         Layout there = place.layout();
         Layout layout = new Layout(there.home(), there.data(), there.portOffset(), !withoutClickHouse);
@@ -206,8 +204,7 @@ final class Dedup implements Runnable {
 
     @Command(
             mixinStandardHelpOptions = true,
-            description =
-                    "Stop everything, the jobs with a savepoint first. Nothing is lost: up carries on from there.")
+            description = "Stop everything, the jobs with a savepoint first. Nothing is lost: up continues from there.")
     int down(@Mixin Place place) throws IOException {
         Layout layout = place.layout();
         RunState runState = new RunState(layout.run());
@@ -245,7 +242,7 @@ final class Dedup implements Runnable {
             exitCodeListHeading = "It ends with%n",
             exitCodeList = {
                 "0:all of it runs",
-                "1:it cannot be told",
+                "1:unknown",
                 "3:a process is down or does not answer, or a job does not run or fails again and again",
                 "4:nothing runs"
             })
@@ -292,7 +289,7 @@ final class Dedup implements Runnable {
 
     @Command(
             name = "dead-letters",
-            description = "List, show, replay and discard what could not be stored; dead-letters --help says how.")
+            description = "List, show, replay and discard events that could not be stored; see dead-letters --help.")
     int deadLetters(@Mixin Place place, @Parameters(arity = "0..*", paramLabel = "ARGUMENT") List<String> arguments)
             throws IOException, InterruptedException {
         return LocalSystem.deadLetters(place.layout(), arguments == null ? List.of() : arguments)
@@ -300,15 +297,13 @@ final class Dedup implements Runnable {
                 .waitFor();
     }
 
-    @Command(
-            description =
-                    "Send view events as clients do, duplicates among them, and measure; load --help says how many.")
+    @Command(description = "Send view events as clients do, duplicates among them, and measure; see load --help.")
     int load(@Mixin Place place, @Parameters(arity = "0..*", paramLabel = "ARGUMENT") List<String> arguments)
             throws IOException, InterruptedException {
         return LocalSystem.proof(place.layout(), "load", arguments).start().waitFor();
     }
 
-    @Command(description = "Check that every event that was sent is stored exactly once; audit --help says how.")
+    @Command(description = "Check that every event that was sent is stored exactly once; see audit --help.")
     int audit(@Mixin Place place, @Parameters(arity = "0..*", paramLabel = "ARGUMENT") List<String> arguments)
             throws IOException, InterruptedException {
         return LocalSystem.proof(place.layout(), "audit", arguments).start().waitFor();

@@ -20,9 +20,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The relay as a process: {@code --stream FILE} follows the outbox of that stream until SIGTERM, and with {@code --once}
- * sends what there is and ends. Neighbours come from environment variables. What keeps it from working is said on standard
- * error, and the exit code is 1; SIGTERM lets the batch at hand finish and ends with 0.
+ * The relay as a process: {@code --stream FILE} follows the outbox of that stream until SIGTERM; with {@code --once} it
+ * sends the rows that are there and ends. Environment variables name Kafka and the databases. An error is printed on
+ * standard error, and the exit code is 1; after SIGTERM the current batch finishes, and the exit code is 0.
  */
 public final class OutboxRelay {
 

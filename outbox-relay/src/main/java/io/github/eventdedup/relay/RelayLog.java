@@ -62,7 +62,7 @@ final class RelayLog {
     /** A dependency is unavailable. */
     void waiting(String reason) {
         if (!reason.equals(loggedReason)) {
-            LOG.warn("Waiting, nothing is lost: {}", reason);
+            LOG.warn("Cannot send, retrying; no rows are lost: {}", reason);
         }
         loggedReason = reason;
     }
@@ -70,7 +70,7 @@ final class RelayLog {
     /** A batch has gone through. */
     void resuming() {
         if (loggedReason != null) {
-            LOG.info("Going on");
+            LOG.info("Resuming");
             loggedReason = null;
         }
     }
@@ -84,10 +84,10 @@ final class RelayLog {
         reasons.entrySet().stream()
                 .limit(MAX_LOGGED_ROWS)
                 .forEach(row ->
-                        LOG.warn("Set aside: row {} of {} cannot be sent: {}", row.getKey(), table, row.getValue()));
+                        LOG.warn("Parked: row {} of {} cannot be sent: {}", row.getKey(), table, row.getValue()));
         if (reasons.size() > MAX_LOGGED_ROWS) {
             LOG.warn(
-                    "Set aside: {} more rows of {}; outbox_set_aside has the reasons",
+                    "Parked: {} more rows of {}; outbox_set_aside has the reasons",
                     reasons.size() - MAX_LOGGED_ROWS,
                     table);
         }

@@ -88,7 +88,7 @@ public final class ApiKeys {
         Source source = new Source("DEDUP_API_KEYS_FILE", file);
         watch.use(List.of(source), texts -> {
             apiKeys.replace(new ApiKeysParser(source, streams).parse(texts.get(0)));
-            LOG.info("{} API keys are in force, from {}", apiKeys.keys.size(), file);
+            LOG.info("{} API keys are in use, from {}", apiKeys.keys.size(), file);
         });
         return apiKeys;
     }

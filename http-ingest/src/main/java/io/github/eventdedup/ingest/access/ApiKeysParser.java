@@ -62,7 +62,7 @@ final class ApiKeysParser {
         // Without a key nobody is let in, but that must be written down: a file that was cut short is not an empty
         // list.
         if (!root.path("keys").isArray()) {
-            errors.add("keys: must be a list; write keys: [] to let nobody in");
+            errors.add("keys: must be a list; write keys: [] to accept no key");
             return keys;
         }
         Set<String> names = new HashSet<>();

@@ -62,7 +62,7 @@ public final class FileWatch implements AutoCloseable {
 
     /**
      * Uses the files as they are now, and from then on whenever they have changed. A later version that cannot be used is
-     * logged as one warning, and what was in use stays.
+     * logged as one warning, and the previous version stays in use.
      *
      * @throws StartupException where a file cannot be read, or is refused by who uses it; the files are not watched then
      */
@@ -134,10 +134,10 @@ public final class FileWatch implements AutoCloseable {
             try {
                 latest.handTo(use);
             } catch (StartupException e) {
-                LOG.warn("The change is refused, and what was in use stays: {}", e.getMessage());
+                LOG.warn("The change is rejected, the previous version stays in use: {}", e.getMessage());
             } catch (RuntimeException e) {
                 // An exception that got out would end the watch.
-                LOG.error("The change of {} could not be used, and what was in use stays", files, e);
+                LOG.error("The change of {} failed, the previous version stays in use", files, e);
             }
         }
     }

@@ -238,7 +238,7 @@ public final class EventPublisher implements AutoCloseable {
     }
 
     private ProblemException problem(String topic, Exception failure) {
-        LOG.debug("Kafka did not take an event for {}", topic, failure);
+        LOG.debug("Kafka did not accept an event for {}", topic, failure);
         if (failure instanceof RecordTooLargeException) {
             delivery(topic).tooLarge(failure);
             return new ProblemException(
@@ -297,7 +297,7 @@ public final class EventPublisher implements AutoCloseable {
             // While some partitions take events and others do not, it is not over.
             if (failing && System.nanoTime() - lastFailure > CALM.toNanos()) {
                 failing = false;
-                LOG.info("Kafka takes events for {} again; {} were not acknowledged", topic, failures);
+                LOG.info("Kafka accepts events for {} again; {} were not acknowledged", topic, failures);
             }
         }
 
@@ -307,7 +307,7 @@ public final class EventPublisher implements AutoCloseable {
             if (!failing) {
                 failing = true;
                 LOG.warn(
-                        "Kafka does not take events for {}, which are answered with 503: {} ({}: {})",
+                        "Kafka does not accept events for {}, which are answered with 503: {} ({}: {})",
                         topic,
                         reason(topic, failure),
                         failure.getClass().getSimpleName(),
@@ -319,7 +319,7 @@ public final class EventPublisher implements AutoCloseable {
             if (saidTooLarge.compareAndSet(false, true)) {
                 LOG.warn(
                         "An event is too large for the topic {} and is answered with 413; raise the topic's"
-                                + " max.message.bytes above DEDUP_MAX_EVENT_BYTES. Said once ({})",
+                                + " max.message.bytes above DEDUP_MAX_EVENT_BYTES. Logged once ({})",
                         topic,
                         failure.getMessage());
             }

@@ -272,7 +272,7 @@ public final class IngestServer implements AutoCloseable {
         try {
             threads.execute(task);
         } catch (RejectedExecutionException e) {
-            LOG.debug("An answer came after the server had stopped", e);
+            LOG.debug("A response came after the server had stopped", e);
         }
     }
 
@@ -337,7 +337,7 @@ public final class IngestServer implements AutoCloseable {
             LOG.warn("Requests in flight outlasted the drain timeout and were cut off");
             return false;
         } catch (Exception e) {
-            LOG.error("The web server did not stop in order", e);
+            LOG.error("The web server did not stop cleanly", e);
             return false;
         }
     }

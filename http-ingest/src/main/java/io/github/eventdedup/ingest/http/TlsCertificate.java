@@ -49,7 +49,7 @@ public final class TlsCertificate {
     /** Of a key store that is never written; it has to have one. */
     private static final String PASSWORD = "unused";
 
-    private static final String CONVERT = "write it anew with 'openssl pkey -in KEY -out NEW'";
+    private static final String CONVERT = "convert it with 'openssl pkey -in KEY -out NEW'";
 
     private final Source certificateFile;
     private final Source keyFile;
@@ -103,14 +103,14 @@ public final class TlsCertificate {
         }
         X509Certificate certificate = chain.get(0);
         LOG.info(
-                "The certificate of {} is in force, valid until {}",
+                "The certificate of {} is in use, valid until {}",
                 certificate.getSubjectX500Principal(),
                 certificate.getNotAfter().toInstant());
         try {
             certificate.checkValidity();
         } catch (CertificateExpiredException | CertificateNotYetValidException e) {
             LOG.warn(
-                    "The certificate in {} is valid from {} to {}, not now: clients will refuse it; replace it",
+                    "The certificate in {} is valid from {} to {}, not now: clients will reject it; replace it",
                     certificateFile.file(),
                     certificate.getNotBefore().toInstant(),
                     certificate.getNotAfter().toInstant());
@@ -141,7 +141,7 @@ public final class TlsCertificate {
             }
         } catch (GeneralSecurityException e) {
             throw new StartupException(certificateFile
-                    + " is no chain: each certificate in it must be signed by the next; put them into that order");
+                    + " is not a chain: each certificate in it must be signed by the next; put them into that order");
         }
         return chain;
     }
@@ -160,7 +160,7 @@ public final class TlsCertificate {
             }
         }
         if ("ENCRYPTED PRIVATE KEY".equals(other) || pem.contains("Proc-Type: 4,ENCRYPTED")) {
-            throw new StartupException(keyFile + " is encrypted, and nobody is there to type its passphrase; " + CONVERT
+            throw new StartupException(keyFile + " is encrypted, and the service has no passphrase for it; " + CONVERT
                     + " and protect the file by its permissions");
         }
         throw new StartupException(keyFile
@@ -188,7 +188,7 @@ public final class TlsCertificate {
             return Base64.getMimeDecoder().decode(block.group(2));
         } catch (IllegalArgumentException e) {
             // Its message quotes the text.
-            throw new StartupException(source + " is damaged: what it holds is no base64");
+            throw new StartupException(source + " is damaged: its content is not base64");
         }
     }
 

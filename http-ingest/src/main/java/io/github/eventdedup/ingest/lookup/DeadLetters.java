@@ -193,11 +193,11 @@ public final class DeadLetters implements AutoCloseable {
                 break; // closing
             } catch (TimeoutException e) {
                 // That Kafka does not answer is what KafkaReadiness says.
-                LOG.debug("Kafka does not say which dead letters there are", e);
+                LOG.debug("Cannot read the dead letters from Kafka", e);
             } catch (RuntimeException e) {
                 if (!failing) {
                     failing = true;
-                    LOG.warn("Dead letters cannot be looked up at the moment: {}", e.toString());
+                    LOG.warn("Dead letters cannot be looked up, Kafka unavailable, retrying: {}", e.toString());
                 }
                 try {
                     Thread.sleep(PERIOD.toMillis());

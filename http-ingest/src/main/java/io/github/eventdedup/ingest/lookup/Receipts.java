@@ -132,7 +132,7 @@ public final class Receipts implements AutoCloseable {
         // Asked for each connection that is made, so that a changed password needs no restart.
         config.setCredentialsProvider(() -> Credentials.of(postgres.user(), password(postgres)));
         config.setMaximumPoolSize(CONNECTIONS);
-        // Nobody who does not ask for receipts holds connections, and while the database is away nothing tries again
+        // Without requests for receipts no connection is held, and while the database is unavailable nothing retries
         // and
         // again to make one.
         config.setMinimumIdle(0);
@@ -250,7 +250,7 @@ public final class Receipts implements AutoCloseable {
         try {
             Receipt found = select(lookup, fingerprint);
             if (lookup.failing().compareAndSet(true, false)) {
-                LOG.info("Receipts for {} again", lookup.stream());
+                LOG.info("Receipts for {} are available again", lookup.stream());
             }
             receipt.complete(found != null ? found.json() : deadLetter(lookup, fingerprint));
         } catch (SQLException e) {
@@ -282,7 +282,7 @@ public final class Receipts implements AutoCloseable {
 
     private static ProblemException failed(Lookup lookup, String reason) {
         if (lookup.failing().compareAndSet(false, true)) {
-            LOG.warn("No receipts for {}, Postgres cannot be asked: {}", lookup.stream(), reason);
+            LOG.warn("No receipts for {}, Postgres unavailable, retrying: {}", lookup.stream(), reason);
         }
         return ProblemException.unavailable(
                 "the database cannot be asked at the moment; events are taken all the same; try again");

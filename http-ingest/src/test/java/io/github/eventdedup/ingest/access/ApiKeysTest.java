@@ -219,7 +219,7 @@ public class ApiKeysTest {
             assertThat(log.warnings())
                     .singleElement()
                     .asString()
-                    .contains("what was in use stays")
+                    .contains("the previous version stays in use")
                     .contains(file().toString());
         }
     }

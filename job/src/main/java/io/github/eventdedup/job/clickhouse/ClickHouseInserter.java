@@ -146,7 +146,7 @@ final class ClickHouseInserter implements AutoCloseable {
                 return partitions.of(rows);
             } catch (IOException e) {
                 // Guessing would cut a batch in another way than before, under other tokens.
-                wait.pause("cannot ask for the partitions of rows: " + e.getMessage());
+                wait.pause("cannot query the partitions of rows: " + e.getMessage());
             }
         }
     }
@@ -167,7 +167,7 @@ final class ClickHouseInserter implements AutoCloseable {
             try {
                 Optional<String> obstacle = obstacle();
                 if (obstacle.isPresent()) {
-                    wait.pause("cannot take rows, the table " + table + " " + obstacle.get());
+                    wait.pause("cannot insert rows, the table " + table + " " + obstacle.get());
                     continue;
                 }
                 tryInsert(token, rows);
@@ -202,7 +202,7 @@ final class ClickHouseInserter implements AutoCloseable {
             try {
                 return storedRows.hasAll(rows);
             } catch (IOException e) {
-                wait.pause("cannot look for rows that may be stored: " + e.getMessage());
+                wait.pause("cannot query which rows are stored already: " + e.getMessage());
             }
         }
     }

@@ -186,7 +186,7 @@ public final class ClickHouseSplitter extends AbstractStreamOperator<DeadLetter>
                         if (othersAreStored || heldBytes() < MAX_HELD_BYTES) {
                             return;
                         }
-                        inserter.pause("no row is stored, correct the table: " + e.getMessage());
+                        inserter.pause("no rows are stored, correct the table: " + e.getMessage());
                         continue;
                     }
                 }

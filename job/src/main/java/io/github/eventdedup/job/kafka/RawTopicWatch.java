@@ -69,8 +69,8 @@ final class RawTopicWatch implements SplitEnumerator<KafkaPartitionSplit, KafkaS
             LOG.debug("the side topics of '{}' are not known", topic, failure);
         } else if (!missing.isEmpty()) {
             throw new IllegalStateException("Kafka has no topic '" + String.join("', '", missing)
-                    + "': it was deleted, or the job may not describe it. Create it again, as ./dedup down and up or"
-                    + " Setup do, or grant DESCRIBE; the job goes on then");
+                    + "': it was deleted, or the job has no permission to describe it. Create it again, as ./dedup down and up or"
+                    + " Setup do, or grant DESCRIBE; then the job continues");
         }
     }
 

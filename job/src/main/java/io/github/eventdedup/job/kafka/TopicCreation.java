@@ -63,7 +63,7 @@ public final class TopicCreation {
             awaitLeaders(endpoints, created);
         } catch (TimeoutException e) {
             errors.add(
-                    "the new topics do not take records yet: wait until Kafka's log says that their partitions have a"
+                    "the new topics do not accept records yet: wait until Kafka's log says that their partitions have a"
                             + " leader (" + e.getMessage() + ")");
         } catch (KafkaException e) {
             errors.add(endpoints.kafkaDoesNotAnswer(e));

@@ -73,7 +73,7 @@ public final class Preflight {
             findings.add(endpoints.kafkaDoesNotAnswer(e));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            findings.add("interrupted while asking Kafka");
+            findings.add("interrupted while querying Kafka");
         } catch (KafkaException e) {
             findings.add(endpoints.kafkaDoesNotAnswer(e));
         }
@@ -112,7 +112,7 @@ public final class Preflight {
         long largest = maxBytes(topics, stream.stream());
         for (String topic : List.of(stream.duplicatesTopic(), stream.deadLettersTopic())) {
             if (maxBytes(topics, topic) < largest + DEAD_LETTER_OVERHEAD_BYTES) {
-                findings.add("topic '" + topic + "' takes records of " + maxBytes(topics, topic) + " bytes: set its"
+                findings.add("topic '" + topic + "' accepts records of " + maxBytes(topics, topic) + " bytes: set its"
                         + " max.message.bytes to " + (largest + DEAD_LETTER_OVERHEAD_BYTES) + " or more, since '"
                         + stream.stream() + "' takes " + largest);
             }

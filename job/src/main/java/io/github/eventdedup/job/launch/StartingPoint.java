@@ -85,7 +85,7 @@ public record StartingPoint(
             }
             String path = newest.get().path();
             if (start == Start.ONLY_WITHOUT_STATE) {
-                throw refused("stream '" + identity.stream() + "' has state, and without it duplicates of before would"
+                throw refused("stream '" + identity.stream() + "' has state, and without it earlier duplicates would"
                         + " not be recognised. Continue from the newest with --resume (at the end of the command), from"
                         + " one of your choice with -s PATH (before the jar), or start without with --fresh. The newest"
                         + " is of " + newest.get().written() + ": " + path);
@@ -138,10 +138,10 @@ public record StartingPoint(
         if (!consents.contains(Consent.FROM_OLDER)) {
             throw refused(
                     what + "Continue from the newest: --resume, at the end of the command. Or empty the table with"
-                            + " TRUNCATE and have all come again: --fresh. Or accept the copies: --from-older, at the end of the"
+                            + " TRUNCATE and read all events again: --fresh. Or accept the copies: --from-older, at the end of the"
                             + " command.");
         }
-        warn(what + "It is restored all the same, as --from-older says.");
+        warn(what + "It is restored nevertheless, because of --from-older.");
     }
 
     /** What was stored after the older state was taken and before the newer one was; empty where nothing was read. */
@@ -181,10 +181,10 @@ public record StartingPoint(
                 attached = attached.withSourceUid(StateIdentity.SOURCE_UID + "-" + UUID.randomUUID());
                 more.set(StateRecoveryOptions.SAVEPOINT_IGNORE_UNCLAIMED_STATE, true);
                 warn(topic + "The job keeps its memory and reads topic '" + identity.stream()
-                        + "' from its beginning, as --new-topic says.");
+                        + "' from its beginning, because of --new-topic.");
             } else if (!topic.isEmpty()) {
                 findings.add(
-                        topic + "Connect the job to the topic of before (DEDUP_KAFKA_BOOTSTRAP_SERVERS). Or keep what"
+                        topic + "Connect the job to the previous topic (DEDUP_KAFKA_BOOTSTRAP_SERVERS). Or keep what"
                                 + " was seen, and read this topic from its beginning: --new-topic, at the end of the command."
                                 + " Or begin without state: --fresh.");
             }
@@ -192,13 +192,13 @@ public record StartingPoint(
             if (!table.isEmpty()) {
                 String refusal = consents.contains(Consent.NEW_TABLE)
                         ? newTableRefusal(state)
-                        : "Give the table of before its name back (EXCHANGE TABLES or RENAME TABLE). Or, where this one"
+                        : "Give the previous table its name back (EXCHANGE TABLES or RENAME TABLE). Or, where this one"
                                 + " has all its rows, continue with it: --new-table, at the end of the command. Or empty"
                                 + " it and begin without state: --fresh.";
                 if (!refusal.isEmpty()) {
                     findings.add(table + refusal);
                 } else {
-                    warn(table + "The job continues with it, as --new-table says.");
+                    warn(table + "The job continues with it, because of --new-table.");
                 }
             }
             if (!findings.isEmpty()) {
@@ -251,7 +251,7 @@ public record StartingPoint(
         try {
             return state.hasPendingRows()
                     ? "--new-table needs state without pending rows, and this holds some: the new table would get them a"
-                            + " second time. Give the table of before its name back, and restore the job. Stop the ingest"
+                            + " second time. Give the previous table its name back, and restore the job. Stop the ingest"
                             + " and the relay, wait until the counts rest, and stop the job with `flink stop`. Copy the"
                             + " table then. Or empty this one and begin without state: --fresh."
                     : "";
@@ -293,10 +293,10 @@ public record StartingPoint(
             return cluster.listJobs().get();
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw refused("interrupted while asking the cluster for its jobs");
+            throw refused("interrupted while querying the jobs of the cluster");
         } catch (Exception e) {
             Throwable cause = e instanceof ExecutionException ? e.getCause() : e;
-            throw refused("the Flink cluster does not say which jobs it has: " + cause.getMessage());
+            throw refused("cannot query the jobs of the Flink cluster: " + cause.getMessage());
         }
     }
 

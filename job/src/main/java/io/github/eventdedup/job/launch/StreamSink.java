@@ -55,7 +55,7 @@ public record StreamSink(RowFormat format, Sink<IdentifiedEvent> sink) {
                 new PostgresRowFormat(table.columns()), new PostgresSink(stream, endpoints.postgres(), deadLetters));
     }
 
-    /** Waits where ClickHouse is away, as it may be when a job is recovered. */
+    /** Waits while ClickHouse is unavailable, as it may be when a job is recovered. */
     private static ClickHouseSchema schema(ClickHouseLogin login, ClickHouseTable table) throws InterruptedException {
         while (true) {
             try {
@@ -64,7 +64,7 @@ public record StreamSink(RowFormat format, Sink<IdentifiedEvent> sink) {
                 if (!ClickHouseErrors.isOutage(e)) {
                     throw e;
                 }
-                LOG.warn("ClickHouse is away, trying again: {}", ClickHouseErrors.reason(e));
+                LOG.warn("ClickHouse unavailable, retrying: {}", ClickHouseErrors.reason(e));
                 Thread.sleep(BACKOFF_MILLIS);
             }
         }

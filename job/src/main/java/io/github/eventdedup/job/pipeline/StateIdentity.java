@@ -106,7 +106,7 @@ public record StateIdentity(
         if (!fingerprint.equals(saved.fingerprint)) {
             throw new IllegalStateException("This state of stream '" + stream + "' remembers fingerprints over "
                     + saved.fingerprint + "; the stream definition now says " + fingerprint
-                    + ", and no duplicate of before would be recognised. Restore it with the fields it was made with, or"
+                    + ", and no earlier duplicate would be recognised. Restore it with the fields it was made with, or"
                     + " begin without it: --fresh.");
         }
         if (sourceUid.equals(saved.sourceUid)

@@ -71,7 +71,7 @@ public final class PostgresPreflight {
             if (allowsNonDurable) {
                 LOG.warn("{}; {} is set", finding, Endpoints.ALLOW_NONDURABLE_POSTGRES);
             } else {
-                findings.add(finding + ". Where its storage keeps them all the same, as some managed servers do, set "
+                findings.add(finding + ". If its storage keeps them nevertheless, as some managed servers do, set "
                         + Endpoints.ALLOW_NONDURABLE_POSTGRES + "=true");
             }
         }
@@ -80,9 +80,9 @@ public final class PostgresPreflight {
     private void checkWritable(Connection connection) throws SQLException {
         if (single(connection, "SELECT current_setting(?)", "transaction_read_only")
                 .equals("on")) {
-            findings.add(
-                    "Postgres at " + login.shownUrl() + " takes no writes (transaction_read_only=on): name the primary,"
-                            + " not a standby, in DEDUP_POSTGRES_URL, or allow user '" + login.user() + "' to write");
+            findings.add("Postgres at " + login.shownUrl()
+                    + " accepts no writes (transaction_read_only=on): name the primary,"
+                    + " not a standby, in DEDUP_POSTGRES_URL, or allow user '" + login.user() + "' to write");
         }
     }
 

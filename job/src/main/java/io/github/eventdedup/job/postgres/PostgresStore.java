@@ -181,7 +181,7 @@ final class PostgresStore implements AutoCloseable {
         SQLException failure = suspects.get(0).failure;
         SqlErrors kind = SqlErrors.of(failure);
         isServerSuspect = kind == SqlErrors.CONNECTION_LOST || kind == SqlErrors.TIMEOUT;
-        waitFor("each row fails that was tried, so the table is likely to be at fault, by a trigger say", failure);
+        waitFor("every row that was tried fails, so the cause is likely the table, such as a trigger", failure);
         return undecided;
     }
 
@@ -278,7 +278,7 @@ final class PostgresStore implements AutoCloseable {
         if (!waitingFor.equals(what)) {
             waitingFor = what;
             LOG.warn(
-                    "Postgres takes no rows of stream '{}'; waiting until it does: {}: {}",
+                    "Postgres accepts no rows of stream '{}', retrying; no rows are lost: {}: {}",
                     stream,
                     what,
                     SqlErrors.reason(failure));
@@ -307,7 +307,7 @@ final class PostgresStore implements AutoCloseable {
             waiting = false;
             waitingFor = "";
             LOG.info(
-                    "Rows of stream '{}' no longer wait for Postgres, after {} s",
+                    "Postgres accepts rows of stream '{}' again, after {} s",
                     stream,
                     Duration.ofNanos(System.nanoTime() - waitingSince).toSeconds());
         }

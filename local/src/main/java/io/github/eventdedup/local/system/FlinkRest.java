@@ -295,7 +295,7 @@ public final class FlinkRest {
             throw new LocalException(rootCause(String.join("\n", errors)));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw new LocalException("interrupted while asking Flink", e);
+            throw new LocalException("interrupted while querying Flink", e);
         }
     }
 

@@ -15,7 +15,7 @@ import java.util.Optional;
 import java.util.regex.Pattern;
 
 /**
- * What runs and what was counted, asked of the processes themselves.
+ * What runs and what was counted, queried from the processes themselves.
  *
  * @param processes in the order they are started
  * @param jobs one for each stream
@@ -29,8 +29,8 @@ public record Status(List<ProcessStatus> processes, List<JobStatus> jobs) {
     public static final int NOTHING_RUNS = 4;
 
     /** What a relay logs when it waits, with the reason, and when it no longer does. */
-    private static final Pattern RELAY_STATE =
-            Pattern.compile("Waiting, nothing is lost: (.*)|Going on$|Following .* of .*; Kafka at |Stopped$");
+    private static final Pattern RELAY_STATE = Pattern.compile(
+            "Cannot send, retrying; no rows are lost: (.*)|Resuming$|Following .* of .*; Kafka at |Stopped$");
 
     private static final String NOT_RUNNING = "NOT_RUNNING";
     private static final Duration METRICS_PAUSE = Duration.ofMillis(500);
@@ -57,7 +57,7 @@ public record Status(List<ProcessStatus> processes, List<JobStatus> jobs) {
      * @param received records read from the raw topic; this and the other counts null where the job cannot be asked
      * @param unique stored, each once
      * @param duplicate dropped
-     * @param deadLettered kept aside, unreadable or refused by the database
+     * @param deadLettered unreadable, or rejected by the database
      * @param reason why it does not run, or runs again and again, on one line; null where it runs, or nothing is known
      */
     public record JobStatus(
@@ -92,7 +92,7 @@ public record Status(List<ProcessStatus> processes, List<JobStatus> jobs) {
         RunState runState = new RunState(layout.run());
         LocalSystem system = new LocalSystem(layout, runState);
         FlinkRest flink = new FlinkRest(layout.flinkPort());
-        // The JobManager fetches metrics when somebody asks, and answers with what it had before: ask twice.
+        // The JobManager fetches metrics on request, and answers with those it had before: query twice.
         jobs(system, flink, runState);
         long asked = System.nanoTime();
         Map<String, String> problems = runState.problems();
@@ -106,7 +106,7 @@ public record Status(List<ProcessStatus> processes, List<JobStatus> jobs) {
                     null,
                     null,
                     "down",
-                    "what ends is not started again; ./dedup up takes over, ./dedup down stops the rest"));
+                    "a process that ends is not restarted; ./dedup up takes over, ./dedup down stops the rest"));
         }
         Duration left = METRICS_PAUSE.minusNanos(System.nanoTime() - asked);
         if (!left.isNegative()) {
@@ -158,11 +158,10 @@ public record Status(List<ProcessStatus> processes, List<JobStatus> jobs) {
         if (sums.getOrDefault("waiting", 0L) == 0) {
             return Optional.empty();
         }
-        Pattern said = Pattern.compile(
-                "(Postgres takes no rows of stream '" + Pattern.quote(stream)
-                        + "'; waiting until it does: |ClickHouse: no row is stored until this is over, and none is lost: )(.*)");
+        Pattern said = Pattern.compile("(?:Postgres accepts no rows of stream '" + Pattern.quote(stream)
+                + "'|ClickHouse accepts no rows), retrying; no rows are lost: (.*)");
         return Optional.of(LastWords.matching(log, said)
-                .map(matcher -> "waits, no row is stored: " + matcher.group(2))
+                .map(matcher -> "waits, no row is stored: " + matcher.group(1))
                 .orElse("waits for its database, no row is stored"));
     }
 

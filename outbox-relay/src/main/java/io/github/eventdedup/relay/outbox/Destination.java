@@ -19,8 +19,8 @@ import java.util.Map;
 import java.util.stream.Collectors;
 
 /**
- * The columns that the job will fill, as far as the relay can know them: those of Postgres are in the stream definition with
- * their types, those of ClickHouse only ClickHouse knows.
+ * The columns that the job will fill, as far as the relay can know them. The stream definition has the types of columns in
+ * Postgres; those in ClickHouse have to be queried.
  *
  * @param columns those whose types are known, or all as the stream definition has them
  * @param types the types as the database calls them, by column; empty where they are not known
@@ -33,7 +33,7 @@ public record Destination(List<Column> columns, Map<String, String> types, Strin
     private static final String QUERY = "SELECT name, type FROM system.columns WHERE database = {database:String}"
             + " AND table = {table:String} FORMAT TabSeparatedRaw";
 
-    /** Asks the database where it has to be asked, and the relay was told how. */
+    /** Queries ClickHouse for the types, where the relay has its URL. */
     public static Destination of(StreamDefinition stream, RelaySettings settings) {
         List<Column> columns = stream.table().columns();
         if (!(stream.table() instanceof ClickHouseTable table)) {
@@ -54,7 +54,7 @@ public record Destination(List<Column> columns, Map<String, String> types, Strin
                     columns,
                     Map.of(),
                     "ClickHouse at " + settings.clickHouse().url()
-                            + " does not tell them, correct DEDUP_CLICKHOUSE_URL,"
+                            + " did not return them; correct DEDUP_CLICKHOUSE_URL,"
                             + " DEDUP_CLICKHOUSE_USER or DEDUP_CLICKHOUSE_PASSWORD where it runs (" + e.getMessage()
                             + ")");
         }
@@ -66,7 +66,7 @@ public record Destination(List<Column> columns, Map<String, String> types, Strin
         }
         List<Column> typed = new ArrayList<>();
         for (Column column : columns) {
-            // What is missing or cannot be filled the job refuses, before it takes any event.
+            // What is missing or cannot be filled the job rejects before it reads any event.
             ClickHouseType type = ClickHouseType.of(types.getOrDefault(column.name(), ""));
             if (type != null) {
                 typed.add(new Column(column.name(), column.field(), type.reads()));

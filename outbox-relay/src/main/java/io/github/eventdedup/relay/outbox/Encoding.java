@@ -40,7 +40,7 @@ public enum Encoding {
         @Override
         public void write(byte[] text, JsonGenerator json) throws IOException, UnsendableRowException {
             if (!isDigit(text[text.length - 1])) {
-                throw new UnsendableRowException("is " + latin1(text, text.length) + ", which is no number in JSON");
+                throw new UnsendableRowException("is " + latin1(text, text.length) + ", which is not a number in JSON");
             }
             json.writeNumber(latin1(text, text.length));
         }
@@ -80,7 +80,8 @@ public enum Encoding {
         public void write(byte[] text, JsonGenerator json) throws IOException, UnsendableRowException {
             BigDecimal seconds = seconds(text);
             if (seconds.compareTo(YEAR_1) < 0 || seconds.compareTo(YEAR_10000) >= 0) {
-                throw new UnsendableRowException("is no time of the years 1 to 9999, and an event has no other");
+                throw new UnsendableRowException(
+                        "is not a time of the years 1 to 9999, which are all that an event can hold");
             }
             BigDecimal whole = seconds.setScale(0, RoundingMode.FLOOR);
             long nanos = seconds.subtract(whole).movePointRight(9).longValueExact();
@@ -92,7 +93,7 @@ public enum Encoding {
         public void write(byte[] text, JsonGenerator json) throws IOException, UnsendableRowException {
             // yyyy-MM-dd: what is longer or shorter is infinity, before Christ or after 9999.
             if (text.length != 10) {
-                throw new UnsendableRowException("is no date from the year 1 to 9999");
+                throw new UnsendableRowException("is not a date of the years 1 to 9999");
             }
             json.writeUTF8String(text, 0, text.length);
         }
@@ -176,7 +177,7 @@ public enum Encoding {
     /** The seconds since 1970 that {@link #select} gave. */
     private static BigDecimal seconds(byte[] text) throws UnsendableRowException {
         if (!isDigit(text[text.length - 1])) {
-            throw new UnsendableRowException("is infinity, which is no time");
+            throw new UnsendableRowException("is infinity, which is not a time");
         }
         return new BigDecimal(latin1(text, text.length));
     }

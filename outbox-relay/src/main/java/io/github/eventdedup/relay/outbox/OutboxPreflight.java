@@ -18,7 +18,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
-/** Asks Postgres whether the outbox can be relayed, and how its columns are encoded. */
+/** Checks in Postgres whether the outbox can be relayed, and how its columns are encoded. */
 public final class OutboxPreflight {
 
     /** The first in which seconds since 1970 are exact numbers. */
@@ -136,14 +136,14 @@ public final class OutboxPreflight {
             } else if (stream.fingerprint().contains(field.name()) && encoding.inFingerprint() == null) {
                 findings.add(
                         described(field.column(), type)
-                                + ", of which no fingerprint is made: it takes strings, integers, booleans, dates and timestamps");
+                                + ", which cannot be part of a fingerprint: that accepts strings, integers, booleans, dates and timestamps");
             } else {
                 checkDestination(field, type, encoding);
             }
         }
     }
 
-    /** Every value of a column that fits no better would be a dead letter, or set aside. */
+    /** Every value of a column that fits no better would be a dead letter, or parked. */
     private void checkDestination(Outbox.Field field, String type, Encoding encoding) {
         for (Column column : destination.columns()) {
             if (column.field().equals(field.name())
@@ -153,7 +153,7 @@ public final class OutboxPreflight {
                                 + " destination '" + stream.table().name() + "'"
                                 + (destination.unknown() == null
                                         ? ", " + destination.types().get(column.name())
-                                        : "") + ": it takes "
+                                        : "") + ": it accepts "
                                 + column.type().accepts() + "; change one of the columns");
             }
         }
@@ -180,7 +180,7 @@ public final class OutboxPreflight {
                         table,
                         outbox.id())) {
             findings.add("column '" + outbox.id() + "' of table '" + outbox.table()
-                    + "' does not tell its rows apart: make it the primary key, or unique and not null");
+                    + "' does not identify its rows: make it the primary key, or unique and not null");
         }
     }
 
@@ -223,7 +223,7 @@ public final class OutboxPreflight {
         }
     }
 
-    /** Row-level security hides rows without a word, unless a policy lets the relay have all of them. */
+    /** Row-level security hides rows without an error, unless a policy gives the relay all of them. */
     private void checkPolicies(String table, String name, String command) throws SQLException {
         String policies =
                 " FROM pg_policy WHERE polrelid = ?::regclass AND EXISTS (SELECT FROM unnest(polroles) AS role"

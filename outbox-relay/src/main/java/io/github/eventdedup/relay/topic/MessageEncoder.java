@@ -73,7 +73,7 @@ public final class MessageEncoder {
     private static void checkLength(long bytes, int maxEventBytes) throws UnsendableRowException {
         if (bytes > maxEventBytes) {
             throw new UnsendableRowException("the event is too large: at least " + bytes + " bytes, at most "
-                    + maxEventBytes + " are taken"
+                    + maxEventBytes + " are accepted"
                     + (maxEventBytes < EventReader.MAX_EVENT_BYTES ? " by the topic, max.message.bytes" : ""));
         }
     }

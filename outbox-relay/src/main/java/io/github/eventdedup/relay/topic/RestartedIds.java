@@ -68,11 +68,11 @@ public final class RestartedIds {
             return;
         }
         String found = "the ids of '" + stream.outbox().table() + "' start again: within the window of the stream row "
-                + highest.getAsLong() + " was sent, and the table is not that far";
+                + highest.getAsLong() + " was sent, and the table has not reached it";
         if (ids.hasSequence() && !stream.outbox().sendRestartedIds()) {
             throw new UnavailableException(
                     found + "; the job would drop its rows as duplicates, so none is sent. Continue the"
-                            + " ids behind " + highest.getAsLong() + ", or make a time part of the fingerprint, or set"
+                            + " ids after " + highest.getAsLong() + ", or add a time to the fingerprint, or set"
                             + " outbox.restarted-ids to send (docs/limits.md, 'Ids that start again')");
         }
         if (!restartLogged) {
@@ -89,13 +89,13 @@ public final class RestartedIds {
             sentRows.readTopic(brokers);
         } catch (AuthorizationException e) {
             LOG.warn(
-                    "Topic '{}' may not be read, so ids that start again are only recognised while this relay runs:"
+                    "No permission to read topic '{}': ids that start again are recognised only while this relay runs;"
                             + " grant READ on it ({})",
                     stream.stream(),
                     e.getMessage());
         } catch (KafkaException e) {
-            throw new UnavailableException("Kafka at " + brokers + " does not let the end of topic '" + stream.stream()
-                    + "' be read (" + e.getMessage() + ")");
+            throw new UnavailableException("Kafka at " + brokers + ": cannot read the end of topic '" + stream.stream()
+                    + "' (" + e.getMessage() + ")");
         }
         topicRead = true;
     }

@@ -29,8 +29,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 public final class TopicWriter implements AutoCloseable {
 
     /**
-     * What Kafka counts for a record beside its value: the head of a batch and of a record, the fingerprint, and
-     * the header.
+     * The size of a record without its value: the head of a batch and of a record, the fingerprint, and the header.
      */
     private static final int OVERHEAD_BYTES = 61 + 21 + 32 + 20;
 
@@ -88,7 +87,7 @@ public final class TopicWriter implements AutoCloseable {
                         Map.entry(ProducerConfig.LINGER_MS_CONFIG, 0),
                         Map.entry(ProducerConfig.BATCH_SIZE_CONFIG, 128 * 1024),
                         Map.entry(ProducerConfig.COMPRESSION_TYPE_CONFIG, "lz4"),
-                        // What the topic takes, the producer does too.
+                        // The producer accepts what the topic accepts.
                         Map.entry(ProducerConfig.MAX_REQUEST_SIZE_CONFIG, maxMessageBytes),
                         Map.entry(ProducerConfig.BUFFER_MEMORY_CONFIG, Math.max(BUFFER_BYTES, 2L * maxMessageBytes)),
                         // An outbox that rests for minutes must not make its next row wait for metadata. Not
@@ -138,9 +137,8 @@ public final class TopicWriter implements AutoCloseable {
     private static UnavailableException doesNotAnswer(String brokers, Exception failure) {
         Throwable reason = failure.getCause() == null ? failure : failure.getCause();
         if (reason instanceof AuthorizationException) {
-            return new UnavailableException(
-                    "Kafka at " + brokers + " does not let the relay do this: grant it WRITE, READ,"
-                            + " DESCRIBE and DESCRIBE_CONFIGS on the topic (" + reason.getMessage() + ")");
+            return new UnavailableException("Kafka at " + brokers + " denies the relay access: grant it WRITE, READ,"
+                    + " DESCRIBE and DESCRIBE_CONFIGS on the topic (" + reason.getMessage() + ")");
         }
         return new UnavailableException("Kafka at " + brokers + " cannot be used: start it, or correct"
                 + " DEDUP_KAFKA_BOOTSTRAP_SERVERS (" + reason.getMessage() + ")");
@@ -163,7 +161,7 @@ public final class TopicWriter implements AutoCloseable {
         }
     }
 
-    /** How long an event may be: what is longer Kafka would refuse for good. */
+    /** The size of the largest event that the topic accepts. */
     public int maxEventBytes() {
         return maxRequestBytes - OVERHEAD_BYTES;
     }
@@ -180,7 +178,7 @@ public final class TopicWriter implements AutoCloseable {
                     new ProducerRecord<>(topic, message.partition(), message.key(), message.event(), HEADERS),
                     (position, e) -> completed(message.id(), e));
         } catch (KafkaException | IllegalStateException e) {
-            // A producer that a callback has closed says no more than that; the callback knows why.
+            // A producer that a callback has closed reports only that; the callback has the reason.
             throw doesNotAcknowledge(failureOr(e));
         }
     }
@@ -200,7 +198,7 @@ public final class TopicWriter implements AutoCloseable {
                 failure = e;
                 // The others fail with it, and only as a consequence.
                 if (e instanceof RecordTooLargeException) {
-                    rejected.put(rowId, "the event is larger than the topic takes, max.message.bytes");
+                    rejected.put(rowId, "the event is larger than the topic accepts, max.message.bytes");
                 }
             }
             notifyAll();
@@ -237,12 +235,12 @@ public final class TopicWriter implements AutoCloseable {
         acknowledged = 0;
     }
 
-    /** Rows that Kafka has refused for good, and why: no later try will do better. */
+    /** Rows that Kafka has rejected for good, with the reasons: no retry will succeed. */
     public Map<Long, String> rejected() {
         return rejected;
     }
 
-    /** Lets go of everything at once; what is not acknowledged may or may not be appended. */
+    /** Closes at once; records that are not acknowledged may or may not be appended. */
     public void abort() {
         producer.close(Duration.ZERO);
     }

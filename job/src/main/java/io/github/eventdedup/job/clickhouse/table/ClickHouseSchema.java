@@ -107,7 +107,7 @@ public record ClickHouseSchema(
             throw new UncheckedIOException(e);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw new IllegalStateException("interrupted while asking ClickHouse", e);
+            throw new IllegalStateException("interrupted while querying ClickHouse", e);
         }
     }
 

@@ -59,7 +59,7 @@ public final class ClickHouseStoredRows {
             throw new IOException(answer.message());
         }
         LOG.warn(
-                "Cannot look whether {} rejected rows are in the table already, from before the last failure; those that"
+                "Cannot check whether {} rejected rows are in the table already, from before the last failure; those that"
                         + " are will be stored twice. Grant the user SELECT on the table. ({})",
                 rows.size(),
                 answer.message());
