@@ -59,7 +59,7 @@ final class ApiKeysParser {
                 errors.add(name + ": unknown key; known here: keys");
             }
         }
-        // Without a key nobody is let in, but that must be written down: a file that was cut short is not an empty
+        // Without keys no request is accepted, but that must be explicit: a file that was cut short is not an empty
         // list.
         if (!root.path("keys").isArray()) {
             errors.add("keys: must be a list; write keys: [] to accept no key");

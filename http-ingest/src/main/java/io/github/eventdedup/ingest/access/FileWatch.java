@@ -15,13 +15,13 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Puts small files to use, and puts them to use again when they change, so that keys and certificates are replaced
- * without a restart. Thread-safe; all files are read by one daemon thread.
+ * Applies small files, and applies them again when they change, so that keys and certificates are replaced without a
+ * restart. Thread-safe; all files are read by one daemon thread.
  *
- * <p>The files are read twice a second, and what they hold is compared: their times would miss a change within one tick
- * of the file system's clock, and their names one that is made by turning a symbolic link, as Kubernetes does it. A
- * change counts once two readings agree. Half a file, or a certificate whose key has not been written yet, is so
- * not taken for the new version. From the last write to its effect it takes a second.
+ * <p>The files are read twice a second, and their contents compared: file times would miss a change within one tick of
+ * the file system's clock, and names a switched symbolic link, as in Kubernetes. A change counts once two readings
+ * agree. So half a file, or a certificate whose key is not written yet, is not used. A change takes effect about a
+ * second after the last write.
  */
 public final class FileWatch implements AutoCloseable {
 

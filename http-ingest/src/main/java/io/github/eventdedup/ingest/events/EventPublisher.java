@@ -34,15 +34,17 @@ import org.slf4j.LoggerFactory;
 /**
  * Writes events to Kafka. Thread-safe.
  *
- * <p>Callers never wait: neither for room in the producer's buffer, because less is ever in flight than fits, nor for
- * Kafka to say where a topic's partitions are, because that has been asked ({@link #prepare}) before the first event is
- * taken.
+ * <p>Callers never wait: neither for room in the producer's buffer, because less is in flight than fits, nor for the
+ * metadata of a topic, because it is fetched ({@link #prepare}) before the first event is accepted.
  */
 public final class EventPublisher implements AutoCloseable {
 
     private static final Logger LOG = LoggerFactory.getLogger(EventPublisher.class);
 
-    /** What a record takes beside its body, its key and Kafka's framing among it; so a bound holds for tiny events too. */
+    /**
+     * The memory of a record without its body, such as its key and Kafka's framing; so the limit holds for tiny events
+     * too.
+     */
     static final int RECORD_OVERHEAD_BYTES = 256;
 
     private static final int BATCH_BYTES = 64 * 1024;
@@ -154,7 +156,7 @@ public final class EventPublisher implements AutoCloseable {
      * Hands an event to Kafka.
      *
      * @param inBatch whether it came with others
-     * @param outcome told once, on this thread or on Kafka's own, what became of the event
+     * @param outcome called once with the event's outcome, on this thread or on Kafka's own
      */
     void publish(String topic, Fingerprint fingerprint, byte[] event, boolean inBatch, Outcome outcome) {
         ProblemException problem = reserve(topic, event.length + RECORD_OVERHEAD_BYTES);
@@ -199,7 +201,7 @@ public final class EventPublisher implements AutoCloseable {
         /** Kafka has acknowledged the event with acks=all. */
         void acknowledged(int partition, long offset);
 
-        /** Kafka has not acknowledged the event; it may have it all the same. */
+        /** Kafka has not acknowledged the event; it may have it nevertheless. */
         void failed(ProblemException problem);
     }
 
@@ -273,7 +275,7 @@ public final class EventPublisher implements AutoCloseable {
         return delivery == null ? deliveries.computeIfAbsent(topic, Delivery::new) : delivery;
     }
 
-    /** Whether a topic takes events, for the log: a line when it no longer does, and one when it does again. */
+    /** Whether a topic accepts events, for the log: a line when it stops, and one when it does again. */
     private static final class Delivery {
 
         private final String topic;

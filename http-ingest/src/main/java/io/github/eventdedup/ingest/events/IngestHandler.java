@@ -54,7 +54,7 @@ public final class IngestHandler extends Handler.Wrapper {
 
     /**
      * @param streams by name
-     * @param apiKeys who may post, or null where nobody is asked
+     * @param apiKeys the keys that may post, or null where none is required
      */
     public IngestHandler(
             Map<String, EventsRequest.Stream> streams, Limits limits, ResponseWriter answers, ApiKeys apiKeys) {
@@ -95,7 +95,7 @@ public final class IngestHandler extends Handler.Wrapper {
         void run() throws Exception;
     }
 
-    /** For what takes a while. The thread that calls has other connections to look after. */
+    /** For longer work. The calling thread has other connections to serve. */
     private static void onAnotherThread(Request request, Callback callback, Task task) {
         request.getComponents().getExecutor().execute(() -> {
             try {
@@ -174,7 +174,7 @@ public final class IngestHandler extends Handler.Wrapper {
                                 : "JSON in UTF-8 as " + JSON + ", or a JSON object a line as " + NDJSON));
     }
 
-    /** Whether a batch is taken, and answered, as a whole: {@code ?on-error=fail}. */
+    /** Whether a batch is accepted, and answered, as a whole: {@code ?on-error=fail}. */
     private static boolean isAnsweredAsAWhole(Request request) {
         // Nearly no request has a query.
         if (request.getHttpURI().getQuery() == null) {
@@ -182,7 +182,7 @@ public final class IngestHandler extends Handler.Wrapper {
         }
         String found = null;
         for (Fields.Field parameter : Request.extractQueryParameters(request)) {
-            // Taken for another parameter, a misspelt one would let a client lose events without a word.
+            // If a misspelt one were ignored, a client could silently lose events.
             if (parameter.getName().replaceAll("[-_ ]", "").equalsIgnoreCase("onerror")) {
                 if (!parameter.getName().equals(ON_ERROR) || found != null || parameter.hasMultipleValues()) {
                     throw badOnError("is given twice, or written otherwise");

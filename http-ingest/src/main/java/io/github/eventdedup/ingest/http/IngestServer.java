@@ -58,7 +58,9 @@ public final class IngestServer implements AutoCloseable {
      */
     private static final Duration LEAST_TIMEOUT_OF_REQUESTS = Duration.ofSeconds(30);
 
-    /** Those beyond are not accepted until others are closed: each takes memory. More than a busy service has. */
+    /**
+     * Further connections are not accepted until others are closed: each needs memory. More than a busy service has.
+     */
     private static final int MOST_CONNECTIONS = 16_000;
 
     /** How long connections may rest when there are too many. */
@@ -77,18 +79,18 @@ public final class IngestServer implements AutoCloseable {
     private final QueuedThreadPool threads;
     private final Javalin javalin;
     /**
-     * How long clients are told before connections are closed. Jetty alone would close those whose answer is being written
-     * at that moment, without having said so in the answer, and with the client's next request on its way.
+     * How long responses announce the close before connections are closed. Jetty alone would close connections whose
+     * response is being written at that moment, unannounced, and with the client's next request on its way.
      */
     private static final Duration NOTICE = Duration.ofSeconds(1);
 
     /**
      * Starts to listen.
      *
-     * @param events takes the requests that carry events
-     * @param apiKeys who may use the service, or null where nobody is asked
-     * @param tls what HTTPS is spoken with, or null for HTTP
-     * @throws StartupException where the port cannot be had
+     * @param events handles the requests that carry events
+     * @param apiKeys the keys that may use the service, or null where none is required
+     * @param tls the certificate of HTTPS, or null for HTTP
+     * @throws StartupException where the port is not available
      */
     public IngestServer(
             IngestSettings settings,
@@ -201,7 +203,7 @@ public final class IngestServer implements AutoCloseable {
     private ServerConnector connector(
             Server server, HttpConfiguration http, IngestSettings settings, SslContextFactory.Server tls) {
         if (tls != null) {
-            // Without a check of the name that the client asked for: many come by address.
+            // Without a check of the requested host name: many clients use the address.
             http.addCustomizer(new SecureRequestCustomizer(false));
         }
         http.setRequestHeaderSize(REQUEST_HEADER_BYTES);
@@ -241,7 +243,7 @@ public final class IngestServer implements AutoCloseable {
         connector.setHost(settings.host());
         connector.setPort(settings.port());
         connector.setIdleTimeout(settings.keepAliveTimeout().toMillis());
-        // Java's own 50 is too few for many that connect at once: whoever does not fit in tries again after a second.
+        // Java's own 50 is too few for many that connect at once: those beyond it retry after a second.
         connector.setAcceptQueueSize(1024);
         // A connection that rests is closed this soon once the service drains; one with a request is waited for. Sooner
         // would
@@ -321,8 +323,9 @@ public final class IngestServer implements AutoCloseable {
     }
 
     /**
-     * Lets requests in flight finish. For a moment all goes on, but readiness is gone and every answer announces that its
-     * connection closes. Then no new connection is taken, and those left are closed when they rest.
+     * Lets requests in flight finish. For a moment the service continues, but is not ready, and every response
+     * announces that its connection closes. Then no new connection is accepted, and the others are closed when they are
+     * idle.
      *
      * @return false where requests had to be cut off because the drain timeout was over
      */

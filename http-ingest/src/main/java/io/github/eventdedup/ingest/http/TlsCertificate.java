@@ -61,10 +61,10 @@ public final class TlsCertificate {
     }
 
     /**
-     * Reads the files, and reads them again whenever one changes. A change that cannot be used is logged as one warning,
-     * and the certificate stays. A new one is for new connections; those that are open go on with theirs.
+     * Reads the files, and reads them again whenever one changes. A change that cannot be used is logged as one
+     * warning, and the certificate stays. A new one is for new connections; open ones keep theirs.
      *
-     * @return what the web server makes its connections with, TLS 1.2 and 1.3
+     * @return the factory of the web server's connections, TLS 1.2 and 1.3
      * @throws StartupException where the files cannot be used, with the setting and what to do
      */
     public static SslContextFactory.Server load(Tls tls, FileWatch watch) throws StartupException {

@@ -64,7 +64,7 @@ public final class DeadLetters implements AutoCloseable {
         /**
          * For the client.
          *
-         * @param rowsCanBeFound whether the table of the stream can be asked for rows; where it cannot, a replay that has
+         * @param rowsCanBeFound whether the table of the stream can be queried for rows; otherwise a replay that has
          *     stored the event since is not seen
          */
         String json(Fingerprint fingerprint, boolean rowsCanBeFound) {
@@ -192,7 +192,7 @@ public final class DeadLetters implements AutoCloseable {
             } catch (WakeupException | InterruptException | InterruptedException e) {
                 break; // closing
             } catch (TimeoutException e) {
-                // That Kafka does not answer is what KafkaReadiness says.
+                // KafkaReadiness reports that Kafka does not answer.
                 LOG.debug("Cannot read the dead letters from Kafka", e);
             } catch (RuntimeException e) {
                 if (!failing) {

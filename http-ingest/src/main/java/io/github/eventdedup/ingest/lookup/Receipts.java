@@ -35,12 +35,12 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Says what became of an event: looks for its row in the table of its stream, by the primary key. Copies of it that were
- * dropped are not in there, and so not in the answer; copies that deduplication let through are, as {@code escapes}.
+ * Looks up the row of an event in the table of its stream, by the primary key. Dropped copies of the event are not in
+ * the row, and so not in the response; copies that deduplication let through are, as {@code escapes}.
  *
- * <p>Thread-safe. JDBC blocks, so that it has threads of its own here, as few as connections, with a short queue before
- * them; whoever asks never waits, and has an answer after {@link #TIMEOUT} at the latest, whatever the database does. It
- * need not be there: connections are made when somebody asks.
+ * <p>Thread-safe. JDBC blocks, so it has its own threads here, as few as connections, with a short queue before them. A
+ * caller never waits, and gets a result after {@link #TIMEOUT} at the latest, whatever the database does. The database
+ * need not be available: connections are made on demand.
  */
 public final class Receipts implements AutoCloseable {
 
@@ -49,7 +49,7 @@ public final class Receipts implements AutoCloseable {
 
     static final int CONNECTIONS = 4;
 
-    /** Questions that wait for a connection. A lookup takes about a millisecond; more than these wait for a fault. */
+    /** Lookups that wait for a connection. A lookup takes about a millisecond; more than these mean a fault. */
     static final int WAITING = 64;
 
     private static final Logger LOG = LoggerFactory.getLogger(Receipts.class);
@@ -63,10 +63,10 @@ public final class Receipts implements AutoCloseable {
     private final ThreadPoolExecutor executor;
 
     /**
-     * The way to the row of an event.
+     * How to find the row of an event.
      *
      * @param sql null where the stream's table keeps no fingerprints
-     * @param failing whether the last question failed; the log says it when it begins and when it ends
+     * @param failing whether the last lookup failed; logged when that begins and when it ends
      */
     private record Lookup(String stream, String sql, AtomicBoolean failing) {}
 
@@ -254,7 +254,7 @@ public final class Receipts implements AutoCloseable {
             }
             receipt.complete(found != null ? found.json() : deadLetter(lookup, fingerprint));
         } catch (SQLException e) {
-            // The pool's own message says only that it waited in vain.
+            // The pool's own message is only that it waited in vain.
             Throwable reason = e.getCause() == null ? e : e.getCause();
             receipt.completeExceptionally(failed(lookup, reason.getMessage()));
         } catch (RuntimeException e) {

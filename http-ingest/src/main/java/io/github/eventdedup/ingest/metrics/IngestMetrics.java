@@ -41,11 +41,11 @@ public final class IngestMetrics implements AutoCloseable {
     public enum Rejection {
         /** It is no event of its stream. */
         INVALID,
-        /** It is larger than what is taken. */
+        /** It is larger than the limit. */
         TOO_LARGE,
         /** It is none of these, but came in a batch that was refused as a whole. */
         BATCH,
-        /** Kafka was away or full, so that sending it again can help. */
+        /** Kafka was unavailable or too slow, so sending it again can help. */
         UNAVAILABLE
     }
 

@@ -63,7 +63,7 @@ final class RawTopicWatch implements SplitEnumerator<KafkaPartitionSplit, KafkaS
         return sideTopics.stream().filter(name -> !topics.contains(name)).toList();
     }
 
-    /** A sink would say no more than that Kafka does not know a topic, and not which. */
+    /** A sink reports only that Kafka does not know a topic, and not which. */
     private void requireSideTopics(List<String> missing, Throwable failure) {
         if (failure != null) {
             LOG.debug("the side topics of '{}' are not known", topic, failure);

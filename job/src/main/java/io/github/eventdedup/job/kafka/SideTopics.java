@@ -24,8 +24,9 @@ import org.apache.kafka.common.header.Headers;
 public final class SideTopics {
 
     /**
-     * The largest value that is copied. A topic's limit is for compressed batches: a few megabytes there can be gigabytes
-     * here, which no producer would send on. Such a value stays where it is, and the dead letter says so.
+     * The largest value that is copied. A topic's limit is for compressed batches: a few megabytes there can be
+     * gigabytes here, which no producer would send on. Such a value stays in the raw topic, and the dead letter names
+     * its position.
      */
     public static final int MAX_VALUE_BYTES = 16 << 20;
 

@@ -21,7 +21,10 @@ import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.config.TopicConfig;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 
-/** Looks, before the job is submitted, for what would only fail once it runs. Each finding is a line that says what to do. */
+/**
+ * Finds, before the job is submitted, errors that would otherwise show once it runs. Each finding is a line that says
+ * what to do.
+ */
 public final class Preflight {
 
     /** What headers and framing add to a record that becomes a dead letter. */

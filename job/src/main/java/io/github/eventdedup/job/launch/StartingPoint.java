@@ -270,7 +270,7 @@ public record StartingPoint(
     }
 
     /**
-     * Two jobs of one stream would decide every event twice. Asked where somebody submits to a session cluster, from outside
+     * Two jobs of one stream would decide every event twice. Checked on submission to a session cluster, from outside
      * or through the web UI; in application mode the cluster has one job, of a fixed id.
      */
     private static void requireNotRunning(ReadableConfig flink, String stream) throws InvalidSettingsException {
@@ -301,8 +301,8 @@ public record StartingPoint(
     }
 
     /**
-     * In application mode a new JobManager runs the main method again, for a job that high availability knows. That goes
-     * before any path in the configuration; where somebody has deleted it, the job's own newest checkpoint has to do.
+     * In application mode a new JobManager runs the main method again, for a job that high availability knows. That
+     * goes before any path in the configuration; where it was deleted, the job's own newest checkpoint is used.
      *
      * @return that checkpoint; empty where this is not such a recovery
      */

@@ -17,7 +17,7 @@ import java.util.Set;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** What {@code Preflight} asks Postgres, where that is where a stream is stored. */
+/** The checks of {@code Preflight} for streams that are stored in Postgres. */
 public final class PostgresPreflight {
 
     private static final Logger LOG = LoggerFactory.getLogger(PostgresPreflight.class);
@@ -113,7 +113,7 @@ public final class PostgresPreflight {
     private static final int MICROSECONDS = 6;
 
     private void checkColumns(Connection connection, String quoted) throws SQLException {
-        // Without the length of a varchar: what is too long for it is rejected row by row. A domain is written as its
+        // Without the length of a varchar: values that are too long are rejected row by row. A domain is written as its
         // base type.
         String sql =
                 "WITH RECURSIVE base AS (SELECT oid AS type, oid AS base, -1 AS modifier FROM pg_type WHERE typtype <> 'd'"
@@ -196,7 +196,7 @@ public final class PostgresPreflight {
         }
     }
 
-    /** The default of a serial column takes a privilege of its own. */
+    /** The default of a serial column needs a privilege of its own. */
     private void checkSequences(Connection connection, String quoted) throws SQLException {
         String sequences = single(
                 connection,

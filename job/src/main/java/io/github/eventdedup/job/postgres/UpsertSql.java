@@ -8,11 +8,11 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * The statements that store a batch. Where all rows are new, COPY into the table does it. It fails on the first row that
- * is there already; then the way is COPY into a temporary table and one upsert from there.
+ * The statements that store a batch. Where all rows are new, COPY into the table does it. It fails on the first row
+ * that is there already; then the rows are copied into a temporary table, with one upsert from there.
  *
- * <p>Names come from the stream definition, which allows lower-case identifiers only; they are quoted here all the same,
- * because some of those are reserved words.
+ * <p>Names come from the stream definition, which allows lower-case identifiers only; they are quoted nevertheless,
+ * because some identifiers are reserved words.
  */
 final class UpsertSql {
 

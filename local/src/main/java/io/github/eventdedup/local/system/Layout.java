@@ -173,7 +173,7 @@ public record Layout(Path home, Path data, int portOffset, boolean withClickHous
         }
     }
 
-    /** What went wrong with a file, in words: some of Java's exceptions say no more than the file's name. */
+    /** The error of a file, in words: some of Java's exceptions have only the file's name. */
     public static String reason(IOException e) {
         if (!(e instanceof FileSystemException failed)) {
             return e.getMessage() == null ? e.toString() : e.getMessage();

@@ -28,7 +28,7 @@ public record Status(List<ProcessStatus> processes, List<JobStatus> jobs) {
 
     public static final int NOTHING_RUNS = 4;
 
-    /** What a relay logs when it waits, with the reason, and when it no longer does. */
+    /** What a relay logs when it waits, with the reason, and when it no longer does (RelayLog of outbox-relay). */
     private static final Pattern RELAY_STATE = Pattern.compile(
             "Cannot send, retrying; no rows are lost: (.*)|Resuming$|Following .* of .*; Kafka at |Stopped$");
 
@@ -165,7 +165,7 @@ public record Status(List<ProcessStatus> processes, List<JobStatus> jobs) {
                 .orElse("waits for its database, no row is stored"));
     }
 
-    /** What a relay says that it waits for, where it has not gone on or been started again since. */
+    /** Why a relay waits, where it has not resumed or been restarted since. */
     private static Optional<String> relayWaits(ManagedProcess part) {
         if (!part.name().startsWith(LocalSystem.RELAY)) {
             return Optional.empty();

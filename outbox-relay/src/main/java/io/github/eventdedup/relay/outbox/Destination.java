@@ -19,12 +19,12 @@ import java.util.Map;
 import java.util.stream.Collectors;
 
 /**
- * The columns that the job will fill, as far as the relay can know them. The stream definition has the types of columns in
- * Postgres; those in ClickHouse have to be queried.
+ * The columns that the job will fill, as far as the relay can know them. The stream definition has the types of columns
+ * in Postgres; those in ClickHouse have to be queried.
  *
  * @param columns those whose types are known, or all as the stream definition has them
  * @param types the types as the database calls them, by column; empty where they are not known
- * @param unknown why the types are not known; null where they are
+ * @param unknown why the types are unknown; null where they are known
  */
 public record Destination(List<Column> columns, Map<String, String> types, String unknown) {
 

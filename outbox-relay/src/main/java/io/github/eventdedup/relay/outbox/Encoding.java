@@ -14,8 +14,8 @@ import java.util.Map;
 import java.util.stream.Collectors;
 
 /**
- * How a column's values are written in JSON. Every value comes from Postgres as text, made there: points in time need no
- * calendar of the JVM, numbers no arithmetic, and what is written is exactly what Postgres has.
+ * How a column's values are written in JSON. Every value comes from Postgres as text: points in time need no calendar
+ * of the JVM, numbers no arithmetic, and the event has exactly Postgres' value.
  */
 public enum Encoding {
     INTEGER {
@@ -46,8 +46,9 @@ public enum Encoding {
         }
     },
     /**
-     * Seconds since 1970 with six decimals, of which trailing zeros are cut but for the first. Where the reader of events
-     * takes a number for milliseconds, from the year 5138 on, the time is written as {@link #TIMESTAMP_TEXT} writes it.
+     * Seconds since 1970 with six decimals, of which trailing zeros are cut but for the first. From the year 5138 on,
+     * where the reader of events interprets a number as milliseconds, the time is written as {@link #TIMESTAMP_TEXT}
+     * writes it.
      */
     TIMESTAMP {
         @Override
@@ -137,17 +138,20 @@ public enum Encoding {
             Map.entry("json", JSON),
             Map.entry("jsonb", JSON));
 
-    /** That of a type, or null where its values cannot be written. */
+    /** The encoding of a type, or null where its values cannot be written. */
     static Encoding of(String type) {
         return BY_TYPE.get(type);
     }
 
-    /** The types there is an encoding for, for people. */
+    /** The types that have an encoding, for messages. */
     static String supportedTypes() {
         return BY_TYPE.keySet().stream().sorted().collect(Collectors.joining(", "));
     }
 
-    /** That of the same column in a field of the fingerprint, which takes strings, integers and booleans; null for none. */
+    /**
+     * The encoding of the same column in a field of the fingerprint, which accepts strings, integers and booleans; null
+     * for none.
+     */
     public Encoding inFingerprint() {
         return switch (this) {
             case INTEGER, BOOLEAN, STRING, DATE, TIMESTAMP_TEXT -> this;
@@ -156,7 +160,10 @@ public enum Encoding {
         };
     }
 
-    /** Values as they stand in an event, each of another kind; a destination that takes none of them takes no row. */
+    /**
+     * Sample values as they are in an event, each of another kind; a destination that accepts none of them accepts no
+     * row.
+     */
     List<String> samples() {
         return switch (this) {
             case INTEGER -> List.of("1");
@@ -182,7 +189,7 @@ public enum Encoding {
         return new BigDecimal(latin1(text, text.length));
     }
 
-    /** The SQL expression whose value {@link #write} takes. */
+    /** The SQL expression whose value {@link #write} accepts. */
     String select(String column) {
         return column + "::text";
     }
@@ -191,7 +198,7 @@ public enum Encoding {
      * Writes a value.
      *
      * @param text what {@link #select} gave, in UTF-8; not empty but for strings
-     * @throws UnsendableRowException where JSON has no form for it; the message goes on after the column's name
+     * @throws UnsendableRowException where JSON has no form for it; the message continues after the column's name
      */
     public abstract void write(byte[] text, JsonGenerator json) throws IOException, UnsendableRowException;
 

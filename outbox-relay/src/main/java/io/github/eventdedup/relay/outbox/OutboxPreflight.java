@@ -202,7 +202,7 @@ public final class OutboxPreflight {
         return true;
     }
 
-    /** What would keep the relay from flagging any row; what keeps it from flagging some shows when they are flagged. */
+    /** Causes that keep the relay from flagging any row; those of single rows show when they are flagged. */
     private void checkFlag(String table, Map<String, String> types) throws SQLException {
         if (!types.containsKey(outbox.sent())) {
             return;

@@ -179,7 +179,7 @@ public final class OutboxTable implements AutoCloseable {
     }
 
     /**
-     * Flags rows as sent, in this transaction; {@link RowFlags#flag} says why before they are sent.
+     * Flags rows as sent, in this transaction; before they are sent: see {@link RowFlags#flag}.
      *
      * @return the rows that cannot be flagged although others can, and why
      * @throws UnflaggableException where none of the rows can be flagged

@@ -1,6 +1,6 @@
 package io.github.eventdedup.relay.outbox;
 
-/** No row can be marked as sent, so none may be sent. The message says why, in Postgres' words. */
+/** No row can be flagged as sent, so none may be sent. The message is Postgres' own. */
 public final class UnflaggableException extends Exception {
 
     private static final long serialVersionUID = 1L;

@@ -1,6 +1,6 @@
 package io.github.eventdedup.relay.outbox;
 
-/** A row that cannot become an event, however often it is tried. The message says why, without the row's data. */
+/** A row that can never become an event. The message has the reason, without the row's data. */
 public final class UnsendableRowException extends Exception {
 
     private static final long serialVersionUID = 1L;

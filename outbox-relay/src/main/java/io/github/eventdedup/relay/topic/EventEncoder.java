@@ -14,7 +14,7 @@ import java.io.UncheckedIOException;
 import java.util.List;
 import org.apache.kafka.common.utils.Utils;
 
-/** Makes events of rows. Not thread-safe. */
+/** Encodes rows as events. Not thread-safe. */
 final class EventEncoder {
 
     private static final JsonFactory JSON = new JsonFactory();

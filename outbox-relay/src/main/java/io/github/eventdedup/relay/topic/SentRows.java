@@ -27,7 +27,7 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
  */
 final class SentRows {
 
-    /** So many of the newest records of each partition are read. */
+    /** The number of newest records that are read of each partition. */
     private static final int TAIL_RECORDS = 100;
 
     private static final int REMEMBERED_ROWS = 20_000;
@@ -56,8 +56,8 @@ final class SentRows {
     }
 
     /**
-     * The field of the fingerprint that holds the id, where an id that is used again makes its row a duplicate; null where
-     * the fingerprint has no id, or a time beside it.
+     * The field of the fingerprint that holds the id, where a reused id makes its row a duplicate; null where the
+     * fingerprint has no id, or a time beside it.
      */
     private static String idField(StreamDefinition stream, OutboxColumns columns) {
         String found = null;
@@ -72,13 +72,13 @@ final class SentRows {
         return found;
     }
 
-    /** Whether a row whose id was used before is a duplicate, whatever else it holds. */
+    /** Whether a row whose id was used before is a duplicate, whatever its other values. */
     boolean idsMatter() {
         return idField != null;
     }
 
     /**
-     * Reads the end of the topic, for what other relays have sent, or this one before it was started again.
+     * Reads the end of the topic, for rows that other relays have sent, or this one before it was restarted.
      *
      * @throws org.apache.kafka.common.KafkaException where it cannot be read
      */

@@ -33,12 +33,12 @@ public final class TopicWriter implements AutoCloseable {
      */
     private static final int OVERHEAD_BYTES = 61 + 21 + 32 + 20;
 
-    /** The name of a header that each record of a relay has, without a value: it holds a row. */
+    /** The name of a header, without a value, that marks each record of a relay as a row. */
     static final String OUTBOX_HEADER = "outbox";
 
     private static final List<Header> HEADERS = List.of(new RecordHeader(OUTBOX_HEADER, new byte[0]));
 
-    /** A machine that starts everything at once, after a power failure, may need that long for a first answer. */
+    /** A machine that starts everything at once, after a power failure, may need that long for a first response. */
     private static final int ADMIN_TIMEOUT_MILLIS = 20_000;
 
     private static final int MAX_BLOCK_MILLIS = 5_000;

@@ -37,7 +37,7 @@ public final class Flink {
     /**
      * The latest completed checkpoint of a job.
      *
-     * @throws IOException where there is none, or nobody to ask
+     * @throws IOException where there is none, or Flink does not answer
      */
     public Checkpoint latestCheckpoint(String jobName) throws IOException, InterruptedException {
         for (JsonNode job : get("/jobs/overview").path("jobs")) {

@@ -46,7 +46,7 @@ final class ClickHouseExternalRows {
             return status == 200;
         }
 
-        /** Whether a proxy in front of ClickHouse takes fewer rows at a time. */
+        /** Whether a proxy in front of ClickHouse accepts only fewer rows at a time. */
         boolean isTooLarge() {
             return status == CONTENT_TOO_LARGE;
         }
@@ -61,7 +61,7 @@ final class ClickHouseExternalRows {
     /**
      * Sends rows and a query.
      *
-     * @param query over {@code _rows}; it says its output format
+     * @param query over {@code _rows}, with its output format
      * @throws IOException where there was no answer
      */
     Answer ask(String query, List<byte[]> rows) throws IOException, InterruptedException {

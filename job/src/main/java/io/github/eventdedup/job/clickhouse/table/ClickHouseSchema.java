@@ -21,12 +21,12 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * What ClickHouse says about a stream's table: how rows are written, and what stands in the way of storing them once.
+ * A stream's table in ClickHouse: how rows are written, and what prevents storing them exactly once.
  *
  * @param format the columns that are filled; not to be used where there are findings
  * @param partitionKey how the partition of a row is known
- * @param rememberedParts how many of its newest parts the table recognises when they come again
- * @param findings what is to be mended first, a line each
+ * @param rememberedParts how many of its newest parts the table recognises when they are inserted again
+ * @param findings what has to be fixed first, one per line
  */
 public record ClickHouseSchema(
         ClickHouseRowFormat format, ClickHousePartitions.Key partitionKey, long rememberedParts, List<String> findings)
@@ -79,7 +79,7 @@ public record ClickHouseSchema(
             }
         }
         ClickHouseRowFormat format = new ClickHouseRowFormat(List.copyOf(columns));
-        // Of a row with NULL there, ClickHouse alone knows the partition, and only once the row is stored.
+        // Only ClickHouse knows the partition of a row with NULL there, and only once the row is stored.
         ClickHousePartitions.Key key = defaultInKey || !findings.isEmpty()
                 ? new ClickHousePartitions.Key(partitionKey, false)
                 : partitionKey(login, partitionKey, format);
@@ -218,7 +218,7 @@ public record ClickHouseSchema(
         }
         GenericRecord table = found.get(0);
         String engine = table.getString("engine");
-        // A Null table keeps nothing; its own views are looked at in turn. What is replicated remembers unless told
+        // A Null table keeps nothing; its own views are checked in turn. What is replicated remembers unless told
         // otherwise.
         if (engine.equals("Null") || isReplicated(engine)) {
             return;
@@ -304,7 +304,7 @@ public record ClickHouseSchema(
         }
     }
 
-    /** Versions that have this setting look at it before the one that every insert brings along. */
+    /** Versions with this setting apply it before the one that every insert sends. */
     private static void checkProfile(Client client, ClickHouseLogin login, List<String> findings) {
         if (!client.queryAll(
                         "SELECT value FROM system.settings WHERE name = 'deduplicate_insert' AND value = 'disable'")
