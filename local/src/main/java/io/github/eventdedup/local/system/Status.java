@@ -29,7 +29,7 @@ public record Status(List<ProcessStatus> processes, List<JobStatus> jobs) {
     public static final int NOTHING_RUNS = 4;
 
     /** What a relay logs when it waits, with the reason, and when it no longer does (RelayLog of outbox-relay). */
-    private static final Pattern RELAY_STATE = Pattern.compile(
+    static final Pattern RELAY_STATE = Pattern.compile(
             "Cannot send, retrying; no rows are lost: (.*)|Resuming$|Following .* of .*; Kafka at |Stopped$");
 
     private static final String NOT_RUNNING = "NOT_RUNNING";
@@ -158,11 +158,15 @@ public record Status(List<ProcessStatus> processes, List<JobStatus> jobs) {
         if (sums.getOrDefault("waiting", 0L) == 0) {
             return Optional.empty();
         }
-        Pattern said = Pattern.compile("(?:Postgres accepts no rows of stream '" + Pattern.quote(stream)
-                + "'|ClickHouse accepts no rows), retrying; no rows are lost: (.*)");
-        return Optional.of(LastWords.matching(log, said)
+        return Optional.of(LastWords.matching(log, sinkWaits(stream))
                 .map(matcher -> "waits, no row is stored: " + matcher.group(1))
                 .orElse("waits for its database, no row is stored"));
+    }
+
+    /** What a sink logs when it waits, with the reason (PostgresStore and DatabaseWait of the job). */
+    static Pattern sinkWaits(String stream) {
+        return Pattern.compile("(?:Postgres accepts no rows of stream '" + Pattern.quote(stream)
+                + "'|ClickHouse accepts no rows), retrying; no rows are lost: (.*)");
     }
 
     /** Why a relay waits, where it has not resumed or been restarted since. */

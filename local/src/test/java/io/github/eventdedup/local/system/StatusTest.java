@@ -4,8 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.eventdedup.local.system.Status.JobStatus;
 import io.github.eventdedup.local.system.Status.ProcessStatus;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 
 class StatusTest {
@@ -68,6 +71,36 @@ class StatusTest {
         assertThat(new Status(List.of(up, down), List.of(restarts)).table().lines())
                 .contains("  ingest is down: its log ends with: no memory", "  job s is RESTARTING: long overflow");
         assertThat(new Status(List.of(down), List.of()).table()).contains("nothing runs: start it with ./dedup up");
+    }
+
+    /** The other side of what the status looks for in logs. */
+    @Test
+    void relaysAndJobsLogTheLinesThatTheStatusReads() throws Exception {
+        assertLogs(Status.RELAY_STATE, "outbox-relay", "relay/RelayLog", "Cannot send, retrying; no rows are lost: {}");
+        assertLogs(Status.RELAY_STATE, "outbox-relay", "relay/RelayLog", "Resuming");
+        assertLogs(Status.RELAY_STATE, "outbox-relay", "relay/OutboxRelay", "Following {} of {}; Kafka at {}");
+        assertLogs(Status.RELAY_STATE, "outbox-relay", "relay/OutboxRelay", "Stopped");
+        assertLogs(
+                Status.sinkWaits("{}"),
+                "job",
+                "job/postgres/PostgresStore",
+                "Postgres accepts no rows of stream '{}', retrying; no rows are lost: {}: {}");
+        Pattern sink = Status.sinkWaits("s");
+        assertThat(sink.matcher("ClickHouse accepts no rows, retrying; no rows are lost: HTTP 503")
+                        .replaceFirst("$1"))
+                .isEqualTo("HTTP 503");
+        assertThat(source("job", "job/clickhouse/DatabaseWait"))
+                .contains("\"{} accepts no rows, retrying; no rows are lost: {}\"");
+    }
+
+    private static void assertLogs(Pattern pattern, String module, String type, String line) throws Exception {
+        assertThat(source(module, type)).contains('"' + line + '"');
+        assertThat(line).containsPattern(pattern);
+    }
+
+    private static String source(String module, String type) throws Exception {
+        return Files.readString(
+                Path.of("..", module, "src/main/java/io/github/eventdedup").resolve(type + ".java"));
     }
 
     @Test
