@@ -16,8 +16,8 @@ import java.util.function.Function;
 import java.util.stream.Collectors;
 
 /**
- * Reads configuration files in YAML, and rejects text that would be read differently than its author meant: keys given
- * twice, aliases, a second document. Thread-safe.
+ * Reads configuration files in YAML, and refuses what would be read as something else than whoever wrote it meant: keys
+ * given twice, aliases, a second document. Thread-safe.
  */
 public final class StrictYaml {
 

@@ -52,7 +52,7 @@ public record Attachment(String kafkaClusterId, String topicId, Map<Integer, Lon
             throw new InvalidSettingsException(List.of(endpoints.kafkaDoesNotAnswer(e)));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw new InvalidSettingsException(List.of("interrupted while querying Kafka"));
+            throw new InvalidSettingsException(List.of("interrupted while asking Kafka"));
         }
     }
 

@@ -294,7 +294,7 @@ public final class Supervisor {
                 pause = longer(pause);
                 startPart(part);
             } catch (RuntimeException e) {
-                // Also a full disk, where what was started cannot be recorded: an unwatched one would stay down.
+                // Also a full disk, where what was started cannot be recorded: one that nobody watches would stay down.
                 if (!stopping) {
                     problem(part.name(), reason(e));
                     // Running but not ready is as good as not running.
@@ -331,7 +331,7 @@ public final class Supervisor {
                     }
                 }
             } catch (IOException e) {
-                // The JobManager is unavailable; its own process reports that.
+                // The JobManager is unavailable; its own part says so.
             } catch (RuntimeException e) {
                 refusal = Optional.of(reason(e));
             }
@@ -377,7 +377,7 @@ public final class Supervisor {
         stopping = true;
         attempt("supervisor", () -> runState.ready(false));
         say("stopping");
-        // Not started; another process may use its port by now.
+        // Not started, its port may be somebody else's by now.
         if (system.jobManager.child().isAlive()) {
             system.jobs.forEach(
                     job -> attempt("job " + job.stream(), () -> job.stop().ifPresent(this::say)));

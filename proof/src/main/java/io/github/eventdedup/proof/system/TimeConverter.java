@@ -15,7 +15,7 @@ public final class TimeConverter implements ITypeConverter<Duration> {
     public Duration convert(String text) {
         Matcher time = TIME.matcher(text);
         if (!time.matches()) {
-            throw new TypeConversionException("'" + text + "' is not a time such as 30s or 2m");
+            throw new TypeConversionException("'" + text + "' is no time such as 30s or 2m");
         }
         long number = Long.parseLong(time.group(1));
         return switch (time.group(2)) {
