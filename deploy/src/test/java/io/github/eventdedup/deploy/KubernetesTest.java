@@ -441,16 +441,16 @@ class KubernetesTest {
                 .collect(toSet());
     }
 
-    /** The settings that the sources of a module name. */
+    /** The settings that the sources of a module name: in quotes, or as one of those that all modules share. */
     private static Set<String> namedIn(String module) throws IOException {
         Set<String> named = new TreeSet<>();
         try (Stream<Path> sources = Files.walk(PROJECT.resolve(module).resolve("src/main/java"))) {
             for (Path source :
                     sources.filter(file -> file.toString().endsWith(".java")).toList()) {
-                Pattern.compile("\"(DEDUP_[A-Z_]+)\"")
+                Pattern.compile("\"(DEDUP_[A-Z_]+)\"|\\bEnvironment\\.([A-Z_]+)\\b")
                         .matcher(Files.readString(source))
                         .results()
-                        .map(result -> result.group(1))
+                        .map(result -> result.group(1) != null ? result.group(1) : "DEDUP_" + result.group(2))
                         .forEach(name -> {
                             named.add(name);
                             if (name.endsWith("_PASSWORD")) {

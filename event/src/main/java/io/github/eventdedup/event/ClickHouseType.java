@@ -6,8 +6,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * A type of ClickHouse columns that fields can fill. The one place that says which JSON values a type takes: the job reads
- * events by it, and the relay compares the columns of an outbox with it.
+ * A type of ClickHouse columns that fields can fill. The one place that defines which JSON values a type accepts: the
+ * job reads events by it, and the relay compares the columns of an outbox with it.
  *
  * @param name the type itself, without what wraps it and without parameters, as {@code DateTime64}
  * @param reads how the field is read

@@ -1,5 +1,6 @@
 package io.github.eventdedup.event;
 
+import java.util.List;
 import java.util.Locale;
 
 /**
@@ -30,8 +31,39 @@ public enum ReasonCode {
     /** ClickHouse rejected the row. */
     REJECTED_BY_CLICKHOUSE;
 
+    private static final String REJECTED_BY = "rejected-by-";
+    private static final String REFUSED_THE_ROW = " refused the row";
+
     /** The code as it stands in headers and answers: lower case, with hyphens. Part of the contract with users. */
     public String code() {
         return name().toLowerCase(Locale.ROOT).replace('_', '-');
+    }
+
+    /**
+     * How the sentence begins that is beside the code of a database.
+     *
+     * @throws IllegalArgumentException for the other codes, whose sentences begin in many ways
+     */
+    public String rejection() {
+        return switch (this) {
+            case REJECTED_BY_POSTGRES -> "Postgres" + REFUSED_THE_ROW;
+            case REJECTED_BY_CLICKHOUSE -> "ClickHouse" + REFUSED_THE_ROW;
+            default -> throw new IllegalArgumentException(this + " is not of a database");
+        };
+    }
+
+    /** Whether a code, as {@link #code} writes it, is of a database that rejected the row. */
+    public static boolean isRejection(String code) {
+        return code.startsWith(REJECTED_BY);
+    }
+
+    /** The code that a sentence stands for, where an earlier version wrote none; null where it is not of a database. */
+    public static ReasonCode ofRejection(String sentence) {
+        for (ReasonCode code : List.of(REJECTED_BY_POSTGRES, REJECTED_BY_CLICKHOUSE)) {
+            if (sentence.startsWith(code.rejection())) {
+                return code;
+            }
+        }
+        return null;
     }
 }

@@ -67,4 +67,14 @@ public record StreamDefinition(
     public String deadLettersTopic() {
         return stream + ".dead-letters";
     }
+
+    /** The Kafka topic that notes which dead letters were replayed or discarded; it exists once one was. */
+    public String handledLettersTopic() {
+        return deadLettersTopic() + ".handled";
+    }
+
+    /** The consumer group under which the job commits how far it has read the stream's topic. */
+    public String consumerGroup() {
+        return "dedup-" + stream;
+    }
 }

@@ -1,16 +1,16 @@
 package io.github.eventdedup.event;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.github.eventdedup.config.Durations;
+import io.github.eventdedup.config.StrictYaml;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
-import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
-import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
@@ -21,7 +21,6 @@ import java.util.stream.Collectors;
 final class StreamDefinitionParser {
 
     private static final Duration DEFAULT_TTL_SLACK = Duration.ofDays(1);
-    private static final Pattern DURATION = Pattern.compile("([0-9]{1,9})([smhd])");
 
     /** Room is left for the suffixes of the other topics: Kafka allows 249 characters. */
     private static final Pattern STREAM = Pattern.compile("[a-z0-9][a-z0-9._-]{0,199}");
@@ -271,36 +270,17 @@ final class StreamDefinitionParser {
             errors.add(key + ": missing; write a duration such as 7d, 36h, 90m or 30s");
             return null;
         }
-        Matcher matcher = DURATION.matcher(node.asText());
-        if (!matcher.matches() || Long.parseLong(matcher.group(1)) == 0) {
+        Duration duration = Durations.parse(node.asText()).orElse(Duration.ZERO);
+        // The databases count windows in seconds.
+        if (duration.isZero() || duration.toMillisPart() != 0) {
             errors.add(key + ": '" + node.asText() + "' is not a duration; write 7d, 36h, 90m or 30s");
             return null;
         }
-        long amount = Long.parseLong(matcher.group(1));
-        return switch (matcher.group(2)) {
-            case "d" -> Duration.ofDays(amount);
-            case "h" -> Duration.ofHours(amount);
-            case "m" -> Duration.ofMinutes(amount);
-            default -> Duration.ofSeconds(amount);
-        };
+        return duration;
     }
 
-    /** Whether the node is a mapping; notes an error where it is not, and one for each key that is not known. */
     private boolean isMapping(String key, JsonNode node, Set<String> known) {
-        if (node == null || !node.isObject()) {
-            errors.add((key.isEmpty() ? "the file" : key)
-                    + (node == null ? ": missing; " : ": ")
-                    + "must be a mapping with the keys "
-                    + known.stream().sorted().collect(Collectors.joining(", ")));
-            return false;
-        }
-        for (Iterator<String> names = node.fieldNames(); names.hasNext(); ) {
-            String name = names.next();
-            if (!known.contains(name)) {
-                errors.add((key.isEmpty() ? name : key + "." + name) + ": unknown key; known here: "
-                        + known.stream().sorted().collect(Collectors.joining(", ")));
-            }
-        }
-        return true;
+        return StrictYaml.isMapping(
+                key.isEmpty() ? "the file" : key, key.isEmpty() ? "" : key + ".", node, known, errors);
     }
 }

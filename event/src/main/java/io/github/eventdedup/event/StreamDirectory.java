@@ -62,6 +62,40 @@ public record StreamDirectory(Map<Path, StreamDefinition> streams, List<Path> no
         return new StreamDirectory(streams, notRead);
     }
 
+    /**
+     * Reads one definition, for a process of one stream. The other files of its folder matter where they define the same
+     * stream, or write into its topics; where they are not valid, the readers of the folder report it.
+     *
+     * @throws InvalidStreamDefinitionException with what is wrong in the file, or where it and another do not go together
+     * @throws IOException where the file or its folder cannot be read
+     */
+    public static StreamDefinition readOne(Path file) throws IOException, InvalidStreamDefinitionException {
+        StreamDefinition stream = StreamDefinition.read(file);
+        Path directory = file.toAbsolutePath().getParent();
+        List<Path> others;
+        try (var all = Files.list(directory)) {
+            others = all.filter(other -> other.toString().endsWith(SUFFIX)
+                            && !other.getFileName().equals(file.getFileName()))
+                    .sorted()
+                    .toList();
+        }
+        List<String> errors = new ArrayList<>();
+        for (Path other : others) {
+            Map<Path, StreamDefinition> both = new LinkedHashMap<>();
+            both.put(file, stream);
+            try {
+                both.put(other, StreamDefinition.read(other));
+            } catch (IOException | InvalidStreamDefinitionException e) {
+                continue;
+            }
+            conflicts(directory, both, errors);
+        }
+        if (!errors.isEmpty()) {
+            throw new InvalidStreamDefinitionException(errors);
+        }
+        return stream;
+    }
+
     private static boolean looksLikeOne(String name) {
         return LOOKS_LIKE_ONE.matcher(name.toLowerCase(Locale.ROOT)).matches();
     }
@@ -86,8 +120,8 @@ public record StreamDirectory(Map<Path, StreamDefinition> streams, List<Path> no
             }
         });
         streams.forEach((file, stream) -> {
-            for (String topic : List.of(
-                    stream.duplicatesTopic(), stream.deadLettersTopic(), stream.deadLettersTopic() + ".handled")) {
+            for (String topic :
+                    List.of(stream.duplicatesTopic(), stream.deadLettersTopic(), stream.handledLettersTopic())) {
                 if (uses.containsKey(topic)) {
                     errors.add(file + ": the stream '" + stream.stream() + "' writes its own records into the topic '"
                             + topic + "', which " + uses.get(topic) + "; give one of the streams another name");

@@ -74,6 +74,22 @@ class StreamDirectoryTest {
         assertThatThrownBy(() -> StreamDirectory.read(directory)).hasMessageContainingAll("b.yaml", "c.yaml");
     }
 
+    @Test
+    void aProcessOfOneStreamRejectsOnlyWhatConcernsItsStream() throws Exception {
+        Path file = directory.resolve("a.yaml");
+        define("b.yaml", "other");
+        define("copy of b.yaml", "other");
+        Files.writeString(directory.resolve("c.yaml"), "stream: [");
+        assertThat(StreamDirectory.readOne(file).stream()).isEqualTo("view-events");
+
+        define("d.yaml", "view-events");
+        define("e.yaml", "view-events.duplicates");
+        assertThatThrownBy(() -> StreamDirectory.readOne(file))
+                .isInstanceOf(InvalidStreamDefinitionException.class)
+                .hasMessageContaining("define the stream 'view-events': d.yaml")
+                .hasMessageContaining("into the topic 'view-events.duplicates', which is the stream of e.yaml");
+    }
+
     private Path define(String file, String stream) throws IOException {
         return Files.writeString(directory.resolve(file), """
                 stream: %s

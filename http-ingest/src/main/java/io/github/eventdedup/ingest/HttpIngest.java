@@ -1,8 +1,11 @@
 package io.github.eventdedup.ingest;
 
+import io.github.eventdedup.config.Arguments;
+import io.github.eventdedup.config.ConfigurationException;
+import io.github.eventdedup.config.ManifestVersion;
+import io.github.eventdedup.config.Termination;
 import io.github.eventdedup.event.Column;
 import io.github.eventdedup.event.EventReader;
-import io.github.eventdedup.event.InvalidStreamDefinitionException;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.event.StreamDirectory;
 import io.github.eventdedup.ingest.access.ApiKeys;
@@ -19,21 +22,21 @@ import io.github.eventdedup.ingest.metrics.IngestMetrics;
 import io.github.eventdedup.ingest.response.ResponseWriter;
 import io.github.eventdedup.ingest.settings.IngestSettings;
 import io.github.eventdedup.ingest.settings.IngestSettings.Limits;
-import io.github.eventdedup.ingest.settings.StartupException;
 import java.io.IOException;
-import java.lang.reflect.Proxy;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.eclipse.jetty.util.ssl.SslContextFactory;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import picocli.CommandLine.Command;
 
 /**
  * The service as a process. Settings come from environment variables; what keeps it from starting is said on standard
@@ -43,6 +46,13 @@ public final class HttpIngest implements AutoCloseable {
 
     private static final Logger LOG = LoggerFactory.getLogger(HttpIngest.class);
 
+    @Command(
+            name = "http-ingest",
+            mixinStandardHelpOptions = true,
+            versionProvider = ManifestVersion.class,
+            description = "Accepts events over HTTP, and answers once Kafka has them on disk.")
+    private static final class Options {}
+
     private final IngestSettings settings;
     private final EventPublisher publisher;
     private final IngestHandler events;
@@ -50,7 +60,7 @@ public final class HttpIngest implements AutoCloseable {
     /** Lets go of everything that was begun, what was begun last first. */
     private final Deque<Runnable> closers = new ArrayDeque<>();
 
-    private HttpIngest(IngestSettings settings) throws StartupException {
+    private HttpIngest(IngestSettings settings) throws ConfigurationException {
         this.settings = settings;
         Map<String, StreamDefinition> streams = streams(settings.streamsDir());
         try {
@@ -86,7 +96,7 @@ public final class HttpIngest implements AutoCloseable {
                     server.port(),
                     String.join(", ", streams.keySet()),
                     settings.kafkaBootstrapServers());
-        } catch (StartupException e) {
+        } catch (ConfigurationException e) {
             closers.forEach(Runnable::run);
             throw e;
         }
@@ -126,7 +136,7 @@ public final class HttpIngest implements AutoCloseable {
                     .toList();
             if (!dotted.isEmpty()) {
                 LOG.warn(
-                        "The stream {} names the fields {}: each is taken for the literal name of a field of the event"
+                        "The stream {} names the fields {}: each is read as the literal name of a field of the event"
                                 + " itself; fields of nested objects cannot be used",
                         stream.stream(),
                         String.join(", ", dotted));
@@ -136,14 +146,24 @@ public final class HttpIngest implements AutoCloseable {
 
     /** Runs the service until it is told to stop. */
     public static void main(String[] arguments) {
-        if (arguments.length > 0) {
-            fail("http-ingest takes no arguments; its settings are environment variables, DEDUP_…");
+        Optional<String> help = Arguments.help(new Options(), List.of(arguments), IngestSettings.SETTINGS);
+        if (help.isPresent()) {
+            System.out.print(help.get());
+            return;
         }
+        Arguments.parse(new Options(), List.of(arguments))
+                .ifPresent(problem ->
+                        fail("http-ingest takes no arguments; its settings are environment variables, DEDUP_… ("
+                                + problem + ")"));
         try {
             HttpIngest ingest = start(IngestSettings.from(System.getenv()));
-            ingest.stopOn("TERM");
-            ingest.stopOn("INT");
-        } catch (StartupException e) {
+            Termination.onSignal(() -> {
+                Thread drain = new Thread(() -> System.exit(ingest.drain() ? 0 : 1), "drain");
+                // Else the process would end by itself as soon as the web server's threads have.
+                drain.setDaemon(false);
+                drain.start();
+            });
+        } catch (ConfigurationException e) {
             fail("http-ingest cannot start: " + e.getMessage());
         }
     }
@@ -154,42 +174,15 @@ public final class HttpIngest implements AutoCloseable {
     }
 
     /**
-     * Drains and ends the process when it gets the signal.
-     *
-     * <p>Not a shutdown hook: after SIGTERM a JVM ends with 143, which supervisors take for a crash, and a hook could
-     * change that only by halting, which leaves behind what libraries have unpacked in the temporary folder. JEP 260
-     * keeps {@code sun.misc.Signal} open for want of another way; called by name, because the compiler's warning about
-     * it cannot be suppressed.
-     */
-    private void stopOn(String name) {
-        try {
-            Class<?> signal = Class.forName("sun.misc.Signal");
-            Class<?> handler = Class.forName("sun.misc.SignalHandler");
-            Object stop = Proxy.newProxyInstance(
-                    HttpIngest.class.getClassLoader(), new Class<?>[] {handler}, (proxy, method, arguments) -> {
-                        Thread drain = new Thread(() -> System.exit(drain() ? 0 : 1), "drain");
-                        // Else the process would end by itself as soon as the web server's threads have.
-                        drain.setDaemon(false);
-                        drain.start();
-                        return null;
-                    });
-            signal.getMethod("handle", signal, handler)
-                    .invoke(null, signal.getConstructor(String.class).newInstance(name), stop);
-        } catch (ReflectiveOperationException e) {
-            throw new IllegalStateException("this Java cannot handle the signal " + name, e);
-        }
-    }
-
-    /**
      * Starts the service. Neither Kafka nor Postgres need be there yet.
      *
-     * @throws StartupException with what is wrong and what to do
+     * @throws ConfigurationException with what is wrong and what to do
      */
-    public static HttpIngest start(IngestSettings settings) throws StartupException {
+    public static HttpIngest start(IngestSettings settings) throws ConfigurationException {
         return new HttpIngest(settings);
     }
 
-    private static Map<String, StreamDefinition> streams(Path streamsDir) throws StartupException {
+    private static Map<String, StreamDefinition> streams(Path streamsDir) throws ConfigurationException {
         Map<String, StreamDefinition> streams = new TreeMap<>();
         try {
             if (Files.isDirectory(streamsDir)) {
@@ -197,14 +190,12 @@ public final class HttpIngest implements AutoCloseable {
                 read.warnings().forEach(LOG::warn);
                 read.streams().values().forEach(stream -> streams.put(stream.stream(), stream));
             }
-        } catch (InvalidStreamDefinitionException e) {
-            throw new StartupException(e.getMessage());
         } catch (IOException e) {
-            throw new StartupException("cannot read the stream definitions: " + e);
+            throw new ConfigurationException("cannot read the stream definitions: " + e);
         }
         if (streams.isEmpty()) {
-            throw new StartupException("no stream is defined: there is no *.yaml file in " + streamsDir.toAbsolutePath()
-                    + "; DEDUP_STREAMS_DIR names the folder");
+            throw new ConfigurationException("no stream is defined: there is no *.yaml file in "
+                    + streamsDir.toAbsolutePath() + "; DEDUP_STREAMS_DIR names the folder");
         }
         return streams;
     }

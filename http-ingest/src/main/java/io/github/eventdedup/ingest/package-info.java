@@ -2,9 +2,9 @@
  * Takes events over HTTP and answers once Kafka has them on disk; says afterwards what became of one.
  *
  * <pre>
- * POST → IngestHandler → EventsRequest → EventSplitter → {@link io.github.eventdedup.event.EventReader} → EventPublisher → Kafka acknowledges → 202
- *                             │ gunzip       one by one       ↘ 400                                  ↘ 503 (full, or Kafka away)
- *                             ╰─ answers when all have an outcome
+ * POST → IngestHandler → EventsRequest → EventSplitter → EventResults → EventPublisher → Kafka acknowledges → 202
+ *                             │ gunzip       one by one       ↘ 400          ↘ 503 (full, or Kafka unavailable)
+ *                             ╰─ EventsAnswer when all have an outcome
  *
  * GET  → IngestServer → Receipts → Postgres has its row → 200
  *                           ↘ 503       ↘ 404

@@ -228,14 +228,14 @@ class KafkaOutageIT {
                 problem(RawClient.post(ingest.port(), PATH, event("in vain " + i, 10)), 503);
             }
             assertThat(log.warnings())
-                    .filteredOn(line -> line.startsWith("Kafka does not take events for view-events"))
+                    .filteredOn(line -> line.startsWith("Kafka does not accept events for view-events"))
                     .hasSize(1);
 
             kafka.startSecondBroker();
             TestIngest.awaitReady(ingest.port());
             await().until(() -> RawClient.post(ingest.port(), PATH, VECTOR).status() == 202
                     && log.all().stream()
-                                    .filter(line -> line.startsWith("Kafka takes events for view-events again"))
+                                    .filter(line -> line.startsWith("Kafka accepts events for view-events again"))
                                     .count()
                             == 1);
         }

@@ -7,7 +7,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowable;
 
-import io.github.eventdedup.ingest.settings.StartupException;
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.ingest.testing.LogLines;
 import io.github.eventdedup.ingest.testing.RawClient;
 import io.github.eventdedup.ingest.testing.TestCertificate;
@@ -210,7 +210,7 @@ class TlsIT {
                 .filteredOn(TlsIT::isNotAboutKafka)
                 .singleElement()
                 .asString()
-                .contains("what was in use stays");
+                .contains("the previous version stays in use");
     }
 
     @Test
@@ -240,7 +240,7 @@ class TlsIT {
         write(rsa.certificatePem(), rsa.certificatePem());
         assertRefused(key + " holds no private key in PEM");
         write(rsa.certificatePem(), rsa.keyPem().replace("PRIVATE", "ENCRYPTED PRIVATE"));
-        assertRefused(key + " is encrypted, and nobody is there");
+        assertRefused(key + " is encrypted, and the service has no passphrase");
         write(rsa.certificatePem(), rsa.keyPem().replace("PRIVATE", "RSA PRIVATE"));
         assertRefused(key + " holds a key in an older form, 'RSA PRIVATE KEY'; it must be PKCS #8");
         write(rsa.certificatePem(), TestCertificate.pem("PRIVATE KEY", new byte[100]));
@@ -254,12 +254,12 @@ class TlsIT {
         write(TestCertificate.pem("CERTIFICATE", new byte[100]), rsa.keyPem());
         assertRefused(certificate + " holds a broken certificate");
         write(rsa.certificatePem() + ec.certificatePem(), rsa.keyPem());
-        assertRefused(certificate + " is no chain: each certificate in it must be signed by the next");
+        assertRefused(certificate + " is not a chain: each certificate in it must be signed by the next");
     }
 
     private void assertRefused(String message) {
         assertThatThrownBy(this::start)
-                .isInstanceOf(StartupException.class)
+                .isInstanceOf(ConfigurationException.class)
                 .hasMessageStartingWith(message)
                 .message()
                 .doesNotContain(rsa.keyPem().substring(40, 80));

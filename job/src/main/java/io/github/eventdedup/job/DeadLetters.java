@@ -2,38 +2,25 @@ package io.github.eventdedup.job;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.github.eventdedup.config.ConfigurationException;
+import io.github.eventdedup.config.ManifestVersion;
 import io.github.eventdedup.event.ReasonCode;
 import io.github.eventdedup.event.StreamDefinition;
-import io.github.eventdedup.job.deadletters.HandledNote;
-import io.github.eventdedup.job.deadletters.KeptLetter;
-import io.github.eventdedup.job.deadletters.LetterReplay;
-import io.github.eventdedup.job.deadletters.LetterTopics;
+import io.github.eventdedup.job.deadletters.LetterCommands;
+import io.github.eventdedup.job.deadletters.LetterFilter;
+import io.github.eventdedup.job.deadletters.LetterOutput;
 import io.github.eventdedup.job.deadletters.LetterTopics.LettersException;
-import io.github.eventdedup.job.kafka.SideTopics;
 import io.github.eventdedup.job.settings.Endpoints;
-import io.github.eventdedup.job.settings.InvalidSettingsException;
 import java.io.PrintStream;
 import java.io.PrintWriter;
-import java.nio.ByteBuffer;
-import java.nio.charset.CharacterCodingException;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.time.format.DateTimeParseException;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Collection;
-import java.util.Comparator;
-import java.util.HashMap;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeMap;
 import java.util.regex.Pattern;
-import org.apache.kafka.clients.consumer.ConsumerRecord;
-import org.apache.kafka.common.header.Header;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ITypeConverter;
@@ -53,6 +40,7 @@ import picocli.CommandLine.TypeConversionException;
 @Command(
         name = "dead-letters",
         mixinStandardHelpOptions = true,
+        versionProvider = ManifestVersion.class,
         description = {
             "Lists, shows, replays and discards dead letters: records that could not be read or stored.",
             "",
@@ -63,9 +51,6 @@ import picocli.CommandLine.TypeConversionException;
 public final class DeadLetters implements Runnable {
 
     private static final int NOT_ALL = 3;
-    private static final int MAX_SHOWN_CHARS = 2_000;
-    private static final Pattern UNPRINTABLE = Pattern.compile("[\\p{Cc}\\p{Cf}\\p{Cs}]");
-    private static final ObjectMapper JSON = new ObjectMapper();
 
     private final Map<String, String> environment;
     private final PrintStream out;
@@ -97,7 +82,7 @@ public final class DeadLetters implements Runnable {
                 .setOut(new PrintWriter(out, true, UTF_8))
                 .setErr(new PrintWriter(err, true, UTF_8));
         line.setExecutionExceptionHandler((e, command, parsed) -> {
-            if (e instanceof LettersException || e instanceof InvalidSettingsException) {
+            if (e instanceof LettersException || e instanceof ConfigurationException) {
                 err.println(e.getMessage());
             } else {
                 e.printStackTrace(err);
@@ -145,16 +130,8 @@ public final class DeadLetters implements Runnable {
         @Option(names = "--json", description = "for programs, on one line")
         private boolean json;
 
-        boolean matches(KeptLetter letter) {
-            return (reasonCode == null || reasonCode.equals(letter.reasonCode()))
-                    && (from == null || !letter.putAside().isBefore(from))
-                    && (to == null || letter.putAside().isBefore(to))
-                    && (position == null || position.equals(letter.position()))
-                    && (fingerprint == null || fingerprint.equalsIgnoreCase(letter.fingerprint()));
-        }
-
-        boolean namesOne() {
-            return position != null || fingerprint != null;
+        LetterFilter filter() {
+            return new LetterFilter(reasonCode, from, to, position, fingerprint);
         }
 
         /** The values that no letter can have, in the words of a wrong argument. */
@@ -180,10 +157,6 @@ public final class DeadLetters implements Runnable {
                 throw new ParameterException(command, "--from " + from + " is not before --to " + to);
             }
         }
-
-        boolean isEverything() {
-            return stream == null && reasonCode == null && from == null && to == null && !namesOne();
-        }
     }
 
     private static final class TimeConverter implements ITypeConverter<Instant> {
@@ -198,16 +171,6 @@ public final class DeadLetters implements Runnable {
         }
     }
 
-    /** What has become of a letter: {@link #OPEN}, or what was done with it. */
-    private record Entry(KeptLetter letter, String state) {
-
-        static final String OPEN = "open";
-
-        boolean isOpen() {
-            return state.equals(OPEN);
-        }
-    }
-
     @Override
     public void run() {
         spec.commandLine().usage(out);
@@ -219,54 +182,8 @@ public final class DeadLetters implements Runnable {
     int list(
             @Mixin Selection selection,
             @Option(names = "--all", description = "count those too that were replayed or discarded") boolean all)
-            throws InvalidSettingsException {
-        Endpoints endpoints = endpoints();
-        ArrayNode json = JSON.createArrayNode();
-        boolean failed = false;
-        for (StreamDefinition stream : streams(selection)) {
-            try (LetterTopics topics = new LetterTopics(stream, endpoints)) {
-                list(stream, entries(topics, selection, all), selection.json ? json : null);
-            } catch (LettersException e) {
-                // The letters of the other streams are worth seeing.
-                err.println(e.getMessage());
-                failed = true;
-            }
-        }
-        if (selection.json) {
-            out.println(json);
-        }
-        return failed ? 1 : 0;
-    }
-
-    private void list(StreamDefinition stream, List<Entry> entries, ArrayNode json) {
-        Map<String, List<KeptLetter>> groups = new TreeMap<>();
-        entries.forEach(entry -> groups.computeIfAbsent(entry.letter().reasonCode(), code -> new ArrayList<>())
-                .add(entry.letter()));
-        if (json == null) {
-            out.println(stream.stream() + ": " + count(entries.size(), "dead letter"));
-        }
-        groups.forEach((code, letters) -> {
-            KeptLetter newest = letters.get(letters.size() - 1);
-            if (json == null) {
-                out.printf(
-                        "  %6d  %-22s %s to %s, such as %s: %s%n",
-                        letters.size(),
-                        code,
-                        letters.get(0).putAside(),
-                        newest.putAside(),
-                        newest.position(),
-                        printable(newest.reason()));
-            } else {
-                json.addObject()
-                        .put("stream", stream.stream())
-                        .put("reason-code", code)
-                        .put("letters", letters.size())
-                        .put("oldest", letters.get(0).putAside().toString())
-                        .put("newest", newest.putAside().toString())
-                        .put("position", newest.position())
-                        .put("reason", newest.reason());
-            }
-        });
+            throws ConfigurationException {
+        return commands(selection).list(all) ? 0 : 1;
     }
 
     @Command(mixinStandardHelpOptions = true, description = "Print open letters, the newest first.")
@@ -279,100 +196,12 @@ public final class DeadLetters implements Runnable {
                             defaultValue = "20",
                             description = "of each stream at most so many (default: ${DEFAULT-VALUE})")
                     int limit)
-            throws InvalidSettingsException {
+            throws ConfigurationException {
         if (limit < 1) {
             throw new ParameterException(spec.commandLine(), "--limit " + limit + ": give a number from 1");
         }
-        Endpoints endpoints = endpoints();
-        ArrayNode json = JSON.createArrayNode();
-        for (StreamDefinition stream : streams(selection)) {
-            try (LetterTopics topics = new LetterTopics(stream, endpoints)) {
-                List<Entry> entries = entries(topics, selection, all);
-                List<Entry> newest = entries.subList(Math.max(0, entries.size() - limit), entries.size());
-                if (!selection.json) {
-                    out.println(stream.stream() + ": newest " + newest.size() + " of "
-                            + count(entries.size(), "dead letter"));
-                }
-                List<ObjectNode> shown = new ArrayList<>();
-                withRecords(topics, newest, (entry, record) -> shown.add(0, describe(stream, entry, record)));
-                shown.forEach(letter -> {
-                    if (selection.json) {
-                        json.add(letter);
-                    } else {
-                        print(letter);
-                    }
-                });
-            }
-        }
-        if (selection.json) {
-            out.println(json);
-        }
+        commands(selection).show(all, limit);
         return 0;
-    }
-
-    private static ObjectNode describe(StreamDefinition stream, Entry entry, ConsumerRecord<byte[], byte[]> record) {
-        KeptLetter letter = entry.letter();
-        ObjectNode shown = JSON.createObjectNode()
-                .put("stream", stream.stream())
-                .put("position", letter.position())
-                .put("accepted", Instant.ofEpochMilli(letter.timestamp()).toString())
-                .put("put-aside", letter.putAside().toString())
-                .put("state", entry.state())
-                .put("reason-code", letter.reasonCode())
-                .put("reason", letter.reason())
-                .put("fingerprint", letter.fingerprint())
-                .put("attempt", letter.attempt());
-        Header omitted = record.headers().lastHeader("value-omitted");
-        if (omitted != null) {
-            shown.put("value-omitted", new String(omitted.value(), UTF_8));
-        }
-        Header key = record.headers().lastHeader("original-key");
-        if (key != null) {
-            put(shown, "key", key.value());
-        }
-        ObjectNode headers = shown.putObject("headers");
-        for (Header header : record.headers()) {
-            if (header.key().startsWith(SideTopics.ORIGINAL_HEADER)) {
-                put(headers, header.key().substring(SideTopics.ORIGINAL_HEADER.length()), header.value());
-            }
-        }
-        put(shown, "value", record.value());
-        return shown;
-    }
-
-    /** Bytes that are text as text; others in Base64, under a name that says so. */
-    private static void put(ObjectNode node, String name, byte[] bytes) {
-        try {
-            node.put(
-                    name,
-                    bytes == null
-                            ? null
-                            : UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString());
-        } catch (CharacterCodingException e) {
-            node.put(name + "-base64", bytes);
-        }
-    }
-
-    private void print(ObjectNode letter) {
-        out.println();
-        letter.properties().forEach(field -> {
-            if (field.getValue().isObject()) {
-                field.getValue()
-                        .properties()
-                        .forEach(header -> out.printf(
-                                "  %-13s %s: %s%n",
-                                "header",
-                                printable(header.getKey()),
-                                printable(header.getValue().asText())));
-            } else if (!field.getKey().equals("stream")) {
-                out.printf(
-                        "  %-13s %s%n",
-                        field.getKey(),
-                        field.getValue().isNull()
-                                ? "none"
-                                : printable(field.getValue().asText()));
-            }
-        });
     }
 
     @Command(
@@ -387,50 +216,8 @@ public final class DeadLetters implements Runnable {
     int replay(
             @Mixin Selection selection,
             @Option(names = "--dry-run", description = "say what would be sent, and send nothing") boolean dryRun)
-            throws InvalidSettingsException {
-        Endpoints endpoints = endpoints();
-        ArrayNode json = JSON.createArrayNode();
-        int sent = 0;
-        int refused = 0;
-        for (StreamDefinition stream : streams(selection)) {
-            try (LetterTopics topics = new LetterTopics(stream, endpoints)) {
-                List<Entry> chosen = entries(topics, selection, selection.namesOne()).stream()
-                        .filter(entry -> !entry.state().equals(HandledNote.REPLAYED))
-                        .toList();
-                if (!selection.json) {
-                    out.println(stream.stream() + ": " + count(chosen.size(), "dead letter") + " to send again");
-                }
-                if (chosen.isEmpty()) {
-                    continue;
-                }
-                LetterReplay replay = new LetterReplay(stream, endpoints, topics, dryRun, (letter, result) -> {
-                    if (selection.json) {
-                        json.addObject()
-                                .put("stream", stream.stream())
-                                .put("position", letter.position())
-                                .put("attempt", letter.attempt() + 1)
-                                .put("result", result.sent() ? (dryRun ? "would be sent" : "sent") : "refused")
-                                .put("sent-to", result.place())
-                                .put("reason", result.refusal());
-                    } else {
-                        out.println("  " + letter.position() + "  " + printable(result.toString()));
-                    }
-                });
-                withRecords(topics, chosen, (entry, record) -> replay.add(entry.letter(), record));
-                replay.flush();
-                sent += replay.sent();
-                refused += replay.refused();
-            }
-        }
-        if (selection.json) {
-            out.println(json);
-        } else {
-            out.println((dryRun ? "would be sent again: " : "sent again: ") + sent + ", refused: " + refused);
-            if (sent > 0 && !dryRun) {
-                out.println("The job stores them. One that is rejected again is listed again, with its new reason.");
-            }
-        }
-        return refused > 0 ? NOT_ALL : 0;
+            throws ConfigurationException {
+        return commands(selection).replay(dryRun) > 0 ? NOT_ALL : 0;
     }
 
     @Command(
@@ -443,51 +230,30 @@ public final class DeadLetters implements Runnable {
             @Mixin Selection selection,
             @Option(names = "--dry-run", description = "say what would be discarded, and discard nothing")
                     boolean dryRun)
-            throws InvalidSettingsException {
-        if (selection.isEverything()) {
+            throws ConfigurationException {
+        if (selection.stream == null && selection.filter().isEverything()) {
             throw new LettersException("discard: say which letters, at least by --stream");
         }
-        Endpoints endpoints = endpoints();
-        ArrayNode json = JSON.createArrayNode();
-        for (StreamDefinition stream : streams(selection)) {
-            try (LetterTopics topics = new LetterTopics(stream, endpoints)) {
-                List<Entry> chosen = entries(topics, selection, false);
-                if (!dryRun && !chosen.isEmpty()) {
-                    Map<String, String> notes = new LinkedHashMap<>();
-                    chosen.forEach(entry -> notes.put(entry.letter().key(), HandledNote.discarded()));
-                    topics.createHandledTopic();
-                    topics.handled(notes);
-                }
-                for (Entry entry : chosen) {
-                    if (selection.json) {
-                        json.addObject()
-                                .put("stream", stream.stream())
-                                .put("position", entry.letter().position())
-                                .put("result", dryRun ? "would be discarded" : HandledNote.DISCARDED);
-                    }
-                }
-                if (!selection.json) {
-                    out.println(stream.stream() + ": " + count(chosen.size(), "dead letter")
-                            + (dryRun ? " would be discarded" : " discarded"));
-                }
-            }
-        }
-        if (selection.json) {
-            out.println(json);
-        }
+        commands(selection).discard(dryRun);
         return 0;
     }
 
-    private Endpoints endpoints() throws InvalidSettingsException {
+    private LetterCommands commands(Selection selection) throws ConfigurationException {
+        Endpoints endpoints = endpoints();
+        return new LetterCommands(
+                endpoints, streams(selection), selection.filter(), new LetterOutput(out, selection.json), err);
+    }
+
+    private Endpoints endpoints() throws ConfigurationException {
         List<String> errors = new ArrayList<>();
         Endpoints endpoints = Endpoints.of(environment, errors);
         if (!errors.isEmpty()) {
-            throw new InvalidSettingsException(errors);
+            throw new ConfigurationException(errors);
         }
         return endpoints;
     }
 
-    private List<StreamDefinition> streams(Selection selection) throws InvalidSettingsException {
+    private List<StreamDefinition> streams(Selection selection) throws ConfigurationException {
         selection.check(spec.commandLine());
         List<String> errors = new ArrayList<>();
         List<StreamDefinition> streams = new ArrayList<>();
@@ -497,7 +263,7 @@ public final class DeadLetters implements Runnable {
             streams.addAll(Setup.streams(directory, errors));
         }
         if (!errors.isEmpty()) {
-            throw new InvalidSettingsException(errors);
+            throw new ConfigurationException(errors);
         }
         if (selection.stream == null) {
             return streams;
@@ -514,80 +280,5 @@ public final class DeadLetters implements Runnable {
                                         streams.stream()
                                                 .map(StreamDefinition::stream)
                                                 .toList()))));
-    }
-
-    /** The letters that are meant, each once, the oldest first. */
-    private List<Entry> entries(LetterTopics topics, Selection selection, boolean all) {
-        Map<String, KeptLetter> letters = new LinkedHashMap<>();
-        Map<String, Integer> attempts = new HashMap<>();
-        int[] others = {0};
-        topics.letters(record -> {
-            KeptLetter letter = KeptLetter.of(record);
-            if (letter == null) {
-                others[0]++;
-            } else {
-                // A recovery of the job writes some of them a second time.
-                letters.putIfAbsent(letter.key(), letter);
-                attempts.merge(letter.original(), letter.attempt(), Math::max);
-            }
-            return true;
-        });
-        if (others[0] > 0) {
-            err.println(topics.deadLettersTopic() + ": " + count(others[0], "record")
-                    + " without the headers of a dead letter left out");
-        }
-        Map<String, String> handled = topics.handled();
-        return letters.values().stream()
-                .filter(selection::matches)
-                .map(letter -> new Entry(letter, state(letter, handled, attempts)))
-                .filter(entry -> all || entry.isOpen())
-                .sorted(Comparator.comparing(entry -> entry.letter().putAside()))
-                .toList();
-    }
-
-    private static String state(KeptLetter letter, Map<String, String> handled, Map<String, Integer> attempts) {
-        String note = handled.get(letter.key());
-        if (note != null) {
-            return HandledNote.action(note);
-        }
-        // It was sent again, and rejected again, without a note: the command was killed in between.
-        return attempts.get(letter.original()) > letter.attempt() ? HandledNote.REPLAYED : Entry.OPEN;
-    }
-
-    /** What to do with a letter once its record is there. */
-    private interface WithRecord {
-        void accept(Entry entry, ConsumerRecord<byte[], byte[]> record);
-    }
-
-    /** Reads the topic again, for the values of some letters: those of all would not fit into memory. */
-    private static void withRecords(LetterTopics topics, Collection<Entry> entries, WithRecord action) {
-        Map<String, Entry> wanted = new HashMap<>();
-        entries.forEach(entry -> wanted.put(
-                entry.letter().letterPartition() + ":" + entry.letter().letterOffset(), entry));
-        if (wanted.isEmpty()) {
-            return;
-        }
-        topics.letters(record -> {
-            Entry entry = wanted.remove(record.partition() + ":" + record.offset());
-            if (entry != null) {
-                action.accept(entry, record);
-            }
-            return !wanted.isEmpty();
-        });
-    }
-
-    private static String count(int number, String noun) {
-        return number + " " + noun + (number == 1 ? "" : "s");
-    }
-
-    /** Text of strangers for a terminal: without what would control it, and not endless. */
-    private static String printable(String text) {
-        String cut = text.length() <= MAX_SHOWN_CHARS
-                ? text
-                : text.substring(0, MAX_SHOWN_CHARS) + "… (" + text.length() + " characters; --json has all)";
-        return UNPRINTABLE
-                .matcher(cut)
-                .replaceAll(control ->
-                        String.format("\\\\u%04x", (int) control.group().charAt(0)));
     }
 }

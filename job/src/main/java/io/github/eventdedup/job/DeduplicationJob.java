@@ -1,5 +1,7 @@
 package io.github.eventdedup.job;
 
+import io.github.eventdedup.config.Arguments;
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.event.InvalidStreamDefinitionException;
 import io.github.eventdedup.event.PostgresTable;
 import io.github.eventdedup.event.StreamDefinition;
@@ -17,10 +19,11 @@ import io.github.eventdedup.job.pipeline.DeduplicateFunction;
 import io.github.eventdedup.job.pipeline.IdentifyFunction;
 import io.github.eventdedup.job.pipeline.StateIdentity;
 import io.github.eventdedup.job.settings.Endpoints;
-import io.github.eventdedup.job.settings.InvalidSettingsException;
+import io.github.eventdedup.job.settings.JobArguments;
 import io.github.eventdedup.job.settings.JobSettings;
 import io.github.eventdedup.job.settings.PostgresLogin;
 import java.util.List;
+import java.util.Optional;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
 import org.apache.flink.api.connector.sink2.Sink;
 import org.apache.flink.api.connector.source.Source;
@@ -46,10 +49,16 @@ public final class DeduplicationJob {
     /**
      * Checks that everything the job needs is there, and submits it.
      *
-     * @throws InvalidSettingsException where something is missing; the message says what to do, a line for each
+     * @throws ConfigurationException where something is missing; the message says what to do, a line for each
      * @throws InvalidStreamDefinitionException where the stream's file is not a definition; the message has every error
      */
     public static void main(String[] arguments) throws Exception {
+        Optional<String> help = Arguments.help(new JobArguments(), List.of(arguments), Endpoints.SETTINGS);
+        if (help.isPresent()) {
+            // Not with an exit of the JVM: it may be a JobManager's.
+            System.out.print(help.get());
+            return;
+        }
         try {
             JobSettings settings = JobSettings.of(List.of(arguments), System.getenv());
             StreamDefinition stream = settings.readStream();
@@ -57,7 +66,7 @@ public final class DeduplicationJob {
             StartingPoint start =
                     StartingPoint.of(environment.getConfiguration(), StateIdentity.of(stream), settings.start());
             if (!start.isRecovery()) {
-                // A job that is recovered has passed before; a neighbour that is away now is waited for.
+                // A recovered job has passed before; it waits for a dependency that is unavailable now.
                 start.requireNewest(
                         environment.getConfiguration(), stream.table() instanceof PostgresTable, settings.consents());
                 Preflight.check(stream, settings.endpoints());
@@ -66,7 +75,7 @@ public final class DeduplicationJob {
             environment.configure(start.configuration());
             build(environment, stream, start.identity(), settings.endpoints());
             environment.execute(stream.stream());
-        } catch (InvalidSettingsException | InvalidStreamDefinitionException e) {
+        } catch (ConfigurationException e) {
             // Flink wraps what is thrown here into a long stack trace; the reason comes before it.
             System.err.println("The job was not submitted:" + System.lineSeparator() + e.getMessage());
             throw e;
@@ -81,7 +90,7 @@ public final class DeduplicationJob {
             StreamDefinition stream,
             StateIdentity identity,
             Endpoints endpoints)
-            throws InvalidSettingsException, InterruptedException {
+            throws ConfigurationException, InterruptedException {
         String kafka = endpoints.kafkaBootstrapServers();
         Sink<DeadLetter> deadLetters = SideTopics.deadLetters(kafka, stream, identity.stateId());
         topology(

@@ -1,6 +1,9 @@
 package io.github.eventdedup.job;
 
 import com.clickhouse.client.api.Client;
+import io.github.eventdedup.config.Arguments;
+import io.github.eventdedup.config.ConfigurationException;
+import io.github.eventdedup.config.ManifestVersion;
 import io.github.eventdedup.event.InvalidStreamDefinitionException;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.event.StreamDirectory;
@@ -8,7 +11,6 @@ import io.github.eventdedup.job.clickhouse.table.ClickHouseErrors;
 import io.github.eventdedup.job.kafka.TopicCreation;
 import io.github.eventdedup.job.settings.ClickHouseLogin;
 import io.github.eventdedup.job.settings.Endpoints;
-import io.github.eventdedup.job.settings.InvalidSettingsException;
 import io.github.eventdedup.job.settings.PostgresLogin;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -18,12 +20,13 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
+import java.util.Optional;
 import org.postgresql.core.NativeQuery;
 import org.postgresql.core.Parser;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
 
 /**
  * Creates what has to be there before the first event: the topics of every stream and the tables. What is there already is
@@ -44,25 +47,54 @@ public final class Setup {
 
     private static final int MAX_EXCERPT_CHARS = 80;
 
+    @Command(
+            name = "setup",
+            mixinStandardHelpOptions = true,
+            versionProvider = ManifestVersion.class,
+            description = "Creates the topics of every stream and the tables that are not there yet.")
+    private static final class Options {
+
+        @Option(
+                names = STREAMS,
+                paramLabel = "DIR",
+                required = true,
+                description = "the directory with the stream definitions")
+        private Path streams;
+
+        @Option(names = POSTGRES, paramLabel = "DIR", description = "the schema files for Postgres")
+        private Path postgres;
+
+        @Option(names = CLICKHOUSE, paramLabel = "DIR", description = "the schema files for ClickHouse")
+        private Path clickHouse;
+    }
+
     private Setup() {}
 
     /** Exits with 0 when everything is there, with 1 and a line for each reason otherwise. */
     public static void main(String[] arguments) {
+        Optional<String> help = Arguments.help(new Options(), List.of(arguments), Endpoints.SETTINGS);
+        if (help.isPresent()) {
+            System.out.print(help.get());
+            return;
+        }
         try {
             run(List.of(arguments), System.getenv());
-        } catch (InvalidSettingsException e) {
+        } catch (ConfigurationException e) {
             System.err.println(e.getMessage());
             System.exit(1);
         }
     }
 
-    static void run(List<String> arguments, Map<String, String> environment) throws InvalidSettingsException {
+    static void run(List<String> arguments, Map<String, String> environment) throws ConfigurationException {
         List<String> errors = new ArrayList<>();
-        Map<String, Path> directories = directories(arguments, errors);
-        List<StreamDefinition> streams =
-                directories.containsKey(STREAMS) ? streams(directories.get(STREAMS), errors) : List.of();
-        List<Path> postgres = schema(POSTGRES, directories, errors);
-        List<Path> clickHouse = schema(CLICKHOUSE, directories, errors);
+        Options options = new Options();
+        Arguments.parse(options, arguments)
+                .ifPresent(
+                        problem -> errors.add("arguments: give --streams DIR [--postgres DIR] [--clickhouse DIR], as in"
+                                + " --streams streams --postgres sql/postgres (" + problem + ")"));
+        List<StreamDefinition> streams = options.streams == null ? List.of() : streams(options.streams, errors);
+        List<Path> postgres = schema(POSTGRES, options.postgres, errors);
+        List<Path> clickHouse = schema(CLICKHOUSE, options.clickHouse, errors);
         Endpoints endpoints = Endpoints.of(environment, errors);
         refuseWith(errors);
         TopicCreation.create(endpoints, streams, errors);
@@ -75,28 +107,13 @@ public final class Setup {
         refuseWith(errors);
     }
 
-    private static Map<String, Path> directories(List<String> arguments, List<String> errors) {
-        Map<String, Path> directories = new HashMap<>();
-        Set<String> options = Set.of(STREAMS, POSTGRES, CLICKHOUSE);
-        boolean understood = arguments.size() % 2 == 0;
-        for (int i = 0; understood && i < arguments.size(); i += 2) {
-            understood = options.contains(arguments.get(i))
-                    && directories.put(arguments.get(i), Path.of(arguments.get(i + 1))) == null;
-        }
-        if (!understood || !directories.containsKey(STREAMS)) {
-            errors.add("arguments: give --streams DIR [--postgres DIR] [--clickhouse DIR], as in --streams streams"
-                    + " --postgres sql/postgres");
-        }
-        return directories;
+    private static List<Path> schema(String option, Path directory, List<String> errors) {
+        return directory == null ? List.of() : files(option, directory, ".sql", errors);
     }
 
-    private static List<Path> schema(String option, Map<String, Path> directories, List<String> errors) {
-        return directories.containsKey(option) ? files(option, directories.get(option), ".sql", errors) : List.of();
-    }
-
-    private static void refuseWith(List<String> errors) throws InvalidSettingsException {
+    private static void refuseWith(List<String> errors) throws ConfigurationException {
         if (!errors.isEmpty()) {
-            throw new InvalidSettingsException(errors);
+            throw new ConfigurationException(errors);
         }
     }
 
@@ -166,7 +183,7 @@ public final class Setup {
                     String reason = ClickHouseErrors.reason(e);
                     errors.add(CLICKHOUSE + ": cannot apply " + file + " (" + reason + ")"
                             + (reason.contains(MULTIPLE_STATEMENTS)
-                                    ? ": it has more than one statement, and ClickHouse takes one at a time; make a file"
+                                    ? ": it has more than one statement, and ClickHouse accepts one at a time; make a file"
                                             + " of each"
                                     : ""));
                 }

@@ -40,7 +40,7 @@ class DeadLettersTest {
         assertThat(Fixtures.deadLetters(Fixtures.file("no-such-directory"), NOWHERE, "list"))
                 .startsWith("1 --streams: cannot read the directory");
         assertThat(Fixtures.deadLetters(Fixtures.file("streams"), Map.of("DEDUP_KAFKA", "x"), "list"))
-                .startsWith("1 DEDUP_KAFKA: unknown setting");
+                .startsWith("1 DEDUP_KAFKA is not known");
     }
 
     @Test

@@ -6,9 +6,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import static org.awaitility.Awaitility.await;
 
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.job.launch.Preflight;
-import io.github.eventdedup.job.settings.InvalidSettingsException;
 import io.github.eventdedup.job.testing.Fixtures;
 import io.github.eventdedup.job.testing.Servers;
 import io.github.eventdedup.servers.FreePort;
@@ -222,7 +222,7 @@ class SetupIT {
                 .contains(
                         files.resolve("bad.yaml") + " is not a valid stream definition",
                         "--postgres: cannot read the directory nowhere",
-                        "DEDUP_POSTGRES_USR: unknown setting");
+                        "DEDUP_POSTGRES_USR is not known");
         assertThat(partitions()).isEmpty();
     }
 
@@ -242,13 +242,13 @@ class SetupIT {
                 List.of("--streams", streams(), "--streams", streams()),
                 List.of("--streams", streams(), "--sql", sql()))) {
             assertThatThrownBy(() -> Setup.run(arguments, environment()))
-                    .isInstanceOf(InvalidSettingsException.class)
-                    .hasMessage("arguments: give --streams DIR [--postgres DIR] [--clickhouse DIR], as in --streams"
-                            + " streams --postgres sql/postgres");
+                    .isInstanceOf(ConfigurationException.class)
+                    .hasMessageStartingWith("arguments: give --streams DIR [--postgres DIR] [--clickhouse DIR], as in"
+                            + " --streams streams --postgres sql/postgres (");
         }
     }
 
-    private static void setUp() throws InvalidSettingsException {
+    private static void setUp() throws ConfigurationException {
         Setup.run(List.of("--streams", streams(), "--postgres", sql()), environment());
     }
 
@@ -261,7 +261,7 @@ class SetupIT {
 
     private static List<String> errors(Map<String, String> environment, String... arguments) {
         return catchThrowableOfType(
-                        InvalidSettingsException.class, () -> Setup.run(Arrays.asList(arguments), environment))
+                        ConfigurationException.class, () -> Setup.run(Arrays.asList(arguments), environment))
                 .getMessage()
                 .lines()
                 .toList();

@@ -1,7 +1,5 @@
 package io.github.eventdedup.local;
 
-import io.github.eventdedup.local.prove.Fault;
-import io.github.eventdedup.local.prove.Prove;
 import io.github.eventdedup.local.system.FlinkCluster;
 import io.github.eventdedup.local.system.FlinkRest;
 import io.github.eventdedup.local.system.Layout;
@@ -20,12 +18,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
-import java.util.concurrent.ThreadLocalRandom;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -84,7 +78,7 @@ final class Dedup implements Runnable {
             if (!data.toUri().getRawPath().replaceFirst("/$", "").equals(data.toString())) {
                 // Parts of it take a path as it is, and others escape it: they would work in two directories.
                 throw new LocalException("--data-dir " + data
-                        + ": Flink takes no blanks, % and letters beyond ASCII in it; give another directory");
+                        + ": Flink accepts no blanks, % or letters beyond ASCII in it; give another directory");
             }
             if (portOffset != null && (portOffset < 0 || portOffset > 65535 - 9092)) {
                 throw new LocalException("--port-offset " + portOffset + ": give a number from 0 to " + (65535 - 9092));
@@ -104,7 +98,7 @@ final class Dedup implements Runnable {
     public static void main(String[] arguments) {
         CommandLine line = new CommandLine(new Dedup());
         // What is not ours there belongs to what they start, options and all.
-        for (String command : List.of("flink", "relay", "dead-letters", "load", "audit")) {
+        for (String command : List.of("flink", "relay", "dead-letters", "load", "audit", "prove")) {
             line.getSubcommands().get(command).setUnmatchedOptionsArePositionalParams(true);
         }
         line.setExecutionExceptionHandler((e, command, parsed) -> {
@@ -130,15 +124,13 @@ final class Dedup implements Runnable {
 
     @Command(
             mixinStandardHelpOptions = true,
-            description = "Start everything, or carry on where the last stop was. Ctrl-C stops it again.",
+            description = "Start everything, or continue from the last stop. Ctrl-C stops it again.",
             exitCodeListHeading = "With --detach it ends with%n",
             exitCodeList = {"0:all of it runs", "1:nothing was started", "3:it runs, but for a job or a relay"})
     int up(
             @Mixin Place place,
             @Option(names = "--detach", description = "return when it is ready, and leave it running") boolean detach,
-            @Option(
-                            names = "--fresh",
-                            description = "let the jobs forget what they saw; their state is kept aside on disk")
+            @Option(names = "--fresh", description = "discard the jobs' state; a copy of it stays on disk")
                     boolean fresh,
             @Option(
                             names = "--without-clickhouse",
@@ -147,8 +139,8 @@ final class Dedup implements Runnable {
             throws IOException {
         if (fresh && withoutClickHouse) {
             // Their state would be gone too, and the next up would store their rows a second time.
-            throw new LocalException("--fresh would also forget what the streams that are left out with"
-                    + " --without-clickhouse have stored: give one of the two");
+            throw new LocalException("--fresh would also discard the state of the streams that are left out with"
+                    + " --without-clickhouse: give one of the two");
         }
         Layout there = place.layout();
         Layout layout = new Layout(there.home(), there.data(), there.portOffset(), !withoutClickHouse);
@@ -206,8 +198,7 @@ final class Dedup implements Runnable {
 
     @Command(
             mixinStandardHelpOptions = true,
-            description =
-                    "Stop everything, the jobs with a savepoint first. Nothing is lost: up carries on from there.")
+            description = "Stop everything, the jobs with a savepoint first. Nothing is lost: up continues from there.")
     int down(@Mixin Place place) throws IOException {
         Layout layout = place.layout();
         RunState runState = new RunState(layout.run());
@@ -245,7 +236,7 @@ final class Dedup implements Runnable {
             exitCodeListHeading = "It ends with%n",
             exitCodeList = {
                 "0:all of it runs",
-                "1:it cannot be told",
+                "1:unknown",
                 "3:a process is down or does not answer, or a job does not run or fails again and again",
                 "4:nothing runs"
             })
@@ -292,7 +283,7 @@ final class Dedup implements Runnable {
 
     @Command(
             name = "dead-letters",
-            description = "List, show, replay and discard what could not be stored; dead-letters --help says how.")
+            description = "List, show, replay and discard events that could not be stored; see dead-letters --help.")
     int deadLetters(@Mixin Place place, @Parameters(arity = "0..*", paramLabel = "ARGUMENT") List<String> arguments)
             throws IOException, InterruptedException {
         return LocalSystem.deadLetters(place.layout(), arguments == null ? List.of() : arguments)
@@ -300,107 +291,40 @@ final class Dedup implements Runnable {
                 .waitFor();
     }
 
-    @Command(
-            description =
-                    "Send view events as clients do, duplicates among them, and measure; load --help says how many.")
+    @Command(description = "Send view events as clients do, duplicates among them, and measure; see load --help.")
     int load(@Mixin Place place, @Parameters(arity = "0..*", paramLabel = "ARGUMENT") List<String> arguments)
             throws IOException, InterruptedException {
         return LocalSystem.proof(place.layout(), "load", arguments).start().waitFor();
     }
 
-    @Command(description = "Check that every event that was sent is stored exactly once; audit --help says how.")
+    @Command(description = "Check that every event that was sent is stored exactly once; see audit --help.")
     int audit(@Mixin Place place, @Parameters(arity = "0..*", paramLabel = "ARGUMENT") List<String> arguments)
             throws IOException, InterruptedException {
         return LocalSystem.proof(place.layout(), "audit", arguments).start().waitFor();
     }
 
     @Command(
-            mixinStandardHelpOptions = true,
             description =
                     "Prove it here: load on both streams while processes are killed, paused and restarted, then an audit of every"
-                            + " event. Exit 0 where none is lost and none is stored twice.",
-            footer = {
-                "",
-                "Runs on the system that is up, or starts one and stops it again. Writes report.md, report.json and",
-                "plot.svg to DIR/reports/. The same seed, minutes and faults give the same plan of faults; the events are",
-                "others each time, for the same again would be duplicates."
-            })
-    int prove(
-            @Mixin Place place,
-            @Option(
-                            names = "--minutes",
-                            paramLabel = "N",
-                            defaultValue = "10",
-                            description = "how long, as in 10 or 0.5 (default: ${DEFAULT-VALUE})")
-                    double minutes,
-            @Option(
-                            names = "--seed",
-                            paramLabel = "N",
-                            description = "decides the plan of faults (default: another one each time; it is printed)")
-                    Long seed,
-            @Option(
-                            names = "--faults",
-                            paramLabel = "LIST",
-                            defaultValue = "kill,pause,pairs,rescale,restart,reject,clock",
-                            description = {
-                                "which, separated by commas, or none (default: all):",
-                                "kill: kill -9 of one process",
-                                "pause: SIGSTOP of one process, SIGCONT after 10 to 40 s",
-                                "pairs: two processes at once, each killed or paused",
-                                "rescale: a job is stopped with a savepoint and restored with another parallelism",
-                                "restart: down and up",
-                                "reject: a table rejects some rows for 5 to 15 s, then their dead letters are replayed",
-                                "clock: Kafka's clock steps by 90 s or an hour, and back after 5 to 15 s"
-                            })
-                    String faults,
-            @Option(
-                            names = "--rate",
-                            paramLabel = "N",
-                            defaultValue = "300",
-                            description = "view events a second (default: ${DEFAULT-VALUE})")
-                    int rate,
-            @Option(
-                            names = "--batch",
-                            paramLabel = "N",
-                            defaultValue = "1",
-                            description = "view events in a request (default: ${DEFAULT-VALUE})")
-                    int batch,
-            @Option(
-                            names = "--wait",
-                            paramLabel = "SECONDS",
-                            defaultValue = "120",
-                            description =
-                                    "how long the last events may take to be stored (default: ${DEFAULT-VALUE}); what is"
-                                            + " missing then counts as lost")
-                    int wait)
+                            + " event. Exit 0 where none is lost and none is stored twice.")
+    int prove(@Mixin Place place, @Parameters(arity = "0..*", paramLabel = "ARGUMENT") List<String> arguments)
             throws IOException, InterruptedException {
-        if (!(minutes >= 0.1 && minutes <= 10_000)) {
-            throw new LocalException("--minutes " + minutes + ": give a number from 0.1 to 10000");
-        }
-        if (rate < 1 || wait < 1 || batch < 1) {
-            throw new LocalException("--rate, --batch and --wait: give numbers from 1");
-        }
-        long chosen = seed == null ? ThreadLocalRandom.current().nextInt(1_000_000) : seed;
-        Prove.Options options = new Prove.Options(minutes, chosen, kinds(faults), rate, batch, wait);
-        return new Prove(place.layout(), options, System.out).run();
-    }
-
-    private static Set<Fault.Kind> kinds(String list) {
-        Set<Fault.Kind> kinds = EnumSet.noneOf(Fault.Kind.class);
-        if (list.equals("none")) {
-            return kinds;
-        }
-        for (String word : list.split(",", -1)) {
-            kinds.add(
-                    Arrays.stream(Fault.Kind.values())
-                            .filter(kind -> kind.word().equals(word.strip()))
-                            .findFirst()
-                            .orElseThrow(
-                                    () -> new LocalException(
-                                            "--faults " + list + ": '" + word
-                                                    + "' is none of them; give some of kill,pause,pairs,rescale,restart,reject,clock, or none")));
-        }
-        return kinds;
+        Layout layout = place.layout();
+        List<String> forProof = new ArrayList<>(List.of(
+                "--dedup",
+                layout.home().resolve("dedup").toString(),
+                "--data-dir",
+                layout.data().toString(),
+                "--port-offset",
+                "" + layout.portOffset()));
+        forProof.addAll(arguments == null ? List.of() : arguments);
+        Process process = LocalSystem.proof(layout, "prove", forProof).start();
+        // It leaves the system as it was: what ends this command waits for that.
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+            process.destroy();
+            process.onExit().join();
+        }));
+        return process.waitFor();
     }
 
     /** Shows what is appended to a file from now on. */

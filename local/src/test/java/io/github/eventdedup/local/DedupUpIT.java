@@ -243,7 +243,7 @@ class DedupUpIT {
         system.logins.alter("ALTER TABLE user_logins RESET SETTING non_replicated_deduplication_window");
         try {
             system.logins.insert(1);
-            awaitStatus("job user-logins is RUNNING: waits, no row is stored: cannot take rows, the table user_logins"
+            awaitStatus("job user-logins is RUNNING: waits, no row is stored: cannot insert rows, the table user_logins"
                     + " remembers 0 parts");
         } finally {
             system.logins.alter("ALTER TABLE user_logins MODIFY SETTING non_replicated_deduplication_window = 1000");
@@ -363,7 +363,7 @@ class DedupUpIT {
         DedupCommand.Result result = other.call("up", "--fresh", "--without-clickhouse");
 
         assertThat(result.status()).isEqualTo(1);
-        assertThat(result.output().strip().lines()).singleElement().asString().startsWith("--fresh would also forget");
+        assertThat(result.output().strip().lines()).singleElement().asString().startsWith("--fresh would also discard");
     }
 
     @Test

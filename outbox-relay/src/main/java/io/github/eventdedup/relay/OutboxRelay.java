@@ -1,22 +1,31 @@
 package io.github.eventdedup.relay;
 
-import io.github.eventdedup.event.InvalidStreamDefinitionException;
+import io.github.eventdedup.config.Arguments;
+import io.github.eventdedup.config.ConfigurationException;
+import io.github.eventdedup.config.Termination;
 import io.github.eventdedup.event.StreamDefinition;
+import io.github.eventdedup.event.StreamDirectory;
+import io.github.eventdedup.relay.outbox.OutboxConnection;
+import io.github.eventdedup.relay.settings.RelayArguments;
+import io.github.eventdedup.relay.settings.RelaySettings;
+import io.github.eventdedup.relay.settings.Stop;
+import io.github.eventdedup.relay.settings.UnavailableException;
+import io.github.eventdedup.relay.topic.TopicWriter;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
-import java.lang.reflect.Proxy;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.util.List;
+import java.util.Optional;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The relay as a process: {@code --stream FILE} follows the outbox of that stream until SIGTERM, and with {@code --once}
- * sends what there is and ends. Neighbours come from environment variables. What keeps it from working is said on standard
- * error, and the exit code is 1; SIGTERM lets the batch at hand finish and ends with 0.
+ * The relay as a process: {@code --stream FILE} follows the outbox of that stream until SIGTERM; with {@code --once} it
+ * sends the rows that are there and ends. Environment variables name Kafka and the databases. An error is printed on
+ * standard error, and the exit code is 1; after SIGTERM the current batch finishes, and the exit code is 0.
  */
 public final class OutboxRelay {
 
@@ -29,21 +38,30 @@ public final class OutboxRelay {
 
     /** Runs the relay until it is told to stop, or, once, until everything is sent. */
     public static void main(String[] arguments) {
+        Optional<String> help = Arguments.help(new RelayArguments(), List.of(arguments), RelaySettings.SETTINGS);
+        if (help.isPresent()) {
+            System.out.print(help.get());
+            return;
+        }
         try {
             RelaySettings settings = RelaySettings.from(List.of(arguments), System.getenv());
             Stop stop = new Stop();
-            stopOn("TERM", stop);
-            stopOn("INT", stop);
+            Termination.onSignal(() -> {
+                stop.request();
+                Thread lastResort = new Thread(OutboxRelay::exitLate, "last-resort");
+                lastResort.setDaemon(true);
+                lastResort.start();
+            });
             run(settings, stop);
-        } catch (StartupException | NeighbourException e) {
+        } catch (ConfigurationException | UnavailableException e) {
             fail(e.getMessage());
         }
         System.exit(0);
     }
 
-    private static void run(RelaySettings settings, Stop stop) throws StartupException, NeighbourException {
+    private static void run(RelaySettings settings, Stop stop) throws ConfigurationException, UnavailableException {
         StreamDefinition stream = stream(settings);
-        Connection connection = OutboxTable.connect(settings);
+        Connection connection = OutboxConnection.open(settings);
         TopicWriter writer = TopicWriter.connect(settings.kafkaBootstrapServers(), stream.stream());
         // Not System.out: it would be flushed after each row, and its characters follow the locale.
         PrintStream output = new PrintStream(new FileOutputStream(FileDescriptor.out), false, StandardCharsets.UTF_8);
@@ -62,18 +80,16 @@ public final class OutboxRelay {
         }
     }
 
-    private static StreamDefinition stream(RelaySettings settings) throws StartupException {
+    private static StreamDefinition stream(RelaySettings settings) throws ConfigurationException {
         try {
-            StreamDefinition stream = StreamDefinition.read(settings.streamFile());
+            StreamDefinition stream = StreamDirectory.readOne(settings.streamFile());
             if (stream.outbox() == null) {
-                throw new StartupException("the stream '" + stream.stream() + "' of " + settings.streamFile()
+                throw new ConfigurationException("the stream '" + stream.stream() + "' of " + settings.streamFile()
                         + " has no outbox to relay: add the key 'outbox', or name another file");
             }
             return stream;
-        } catch (InvalidStreamDefinitionException e) {
-            throw new StartupException(e.getMessage());
         } catch (IOException e) {
-            throw new StartupException(
+            throw new ConfigurationException(
                     "cannot read " + settings.streamFile() + ", give the path of a stream definition (" + e + ")");
         }
     }
@@ -81,32 +97,6 @@ public final class OutboxRelay {
     private static void fail(String message) {
         System.err.println("outbox-relay: " + message);
         System.exit(1);
-    }
-
-    /**
-     * Stops the relay when the process gets the signal.
-     *
-     * <p>Not a shutdown hook: after SIGTERM a JVM ends with 143, which supervisors take for a crash. JEP 260 keeps {@code
-     * sun.misc.Signal} open for want of another way; called by name, because the compiler's warning about it cannot be
-     * suppressed.
-     */
-    private static void stopOn(String name, Stop stop) {
-        try {
-            Class<?> signal = Class.forName("sun.misc.Signal");
-            Class<?> handler = Class.forName("sun.misc.SignalHandler");
-            Object request = Proxy.newProxyInstance(
-                    OutboxRelay.class.getClassLoader(), new Class<?>[] {handler}, (proxy, method, arguments) -> {
-                        stop.request();
-                        Thread lastResort = new Thread(OutboxRelay::exitLate, "last-resort");
-                        lastResort.setDaemon(true);
-                        lastResort.start();
-                        return null;
-                    });
-            signal.getMethod("handle", signal, handler)
-                    .invoke(null, signal.getConstructor(String.class).newInstance(name), request);
-        } catch (ReflectiveOperationException e) {
-            throw new IllegalStateException("this Java cannot handle the signal " + name, e);
-        }
     }
 
     /** A statement of Postgres cannot be interrupted from outside; the process can. */

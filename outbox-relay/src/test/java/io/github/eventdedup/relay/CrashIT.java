@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import io.github.eventdedup.relay.TestOutbox.RelayProcess;
+import io.github.eventdedup.relay.outbox.OutboxTable;
 import io.github.eventdedup.servers.PausedProcesses;
 import java.sql.Connection;
 import java.sql.Statement;

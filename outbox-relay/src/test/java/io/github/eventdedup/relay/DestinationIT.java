@@ -85,25 +85,23 @@ class DestinationIT {
                 .contains(
                         "column 'username' of table '" + outbox.table
                                 + "' is text, which does not fit column 'username' of"
-                                + " the destination 'user_logins', UInt32: it takes an integer",
+                                + " the destination 'user_logins', UInt32: it accepts an integer",
                         "column 'payload' of table '" + outbox.table
                                 + "' is jsonb, which does not fit column 'p' of the"
-                                + " destination 'user_logins', DateTime: it takes",
+                                + " destination 'user_logins', DateTime: it accepts",
                         "column 'vip' of table '" + outbox.table
                                 + "' is boolean, which does not fit column 'vip' of the"
-                                + " destination 'user_logins', Nullable(DateTime64(3)): it takes");
+                                + " destination 'user_logins', Nullable(DateTime64(3)): it accepts");
         assertThat(outbox.topicSize()).isZero();
         assertThat(outbox.unsent()).isEqualTo(2);
 
-        // A value that does not fit although its column may is set aside.
+        // A value that does not fit although its column may is parked.
         clickHouse("DROP TABLE user_logins SYNC");
         clickHouse("CREATE TABLE user_logins (id UInt32, username String, event_type String, event_time DateTime,"
                 + " amount Int64) ENGINE = MergeTree ORDER BY id");
         RelayProcess sent = once();
         assertThat(sent.endsWith(0)).singleElement().asString().contains("alice");
-        assertThat(sent.errors())
-                .contains("Set aside: row 2 of " + outbox.table)
-                .contains("'amount'");
+        assertThat(sent.errors()).contains("Parked: row 2 of " + outbox.table).contains("'amount'");
 
         // ClickHouse is not waited for. That no column takes an object is known without it.
         clickHouse.stop();

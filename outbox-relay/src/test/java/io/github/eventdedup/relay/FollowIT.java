@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import io.github.eventdedup.relay.TestOutbox.RelayProcess;
+import io.github.eventdedup.relay.outbox.OutboxTable;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.sql.Connection;
@@ -15,7 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.ExtendWith;
 
-/** Relays that follow a table: beside each other, beside other transactions, with neighbours that go away. */
+/** Relays that follow a table: beside each other, beside other transactions, with dependencies that become unavailable. */
 @Timeout(180)
 @ExtendWith(TestServers.class)
 class FollowIT {
@@ -154,7 +155,7 @@ class FollowIT {
         assertThat(once.endsWith(1)).isEmpty();
         assertThat(once.errors())
                 .contains("the ids of '" + table + "' start again")
-                .contains("behind 25");
+                .contains("after 25");
         assertThat(outbox.unsent()).isEqualTo(5);
         assertThat(outbox.topicSize()).isEqualTo(25);
         // As docs/limits.md says.
@@ -254,12 +255,12 @@ class FollowIT {
         outbox.servers.kafka().kill();
         try {
             outbox.insert(100, 10);
-            relay.awaitLog("Waiting, nothing is lost: Kafka at");
+            relay.awaitLog("Cannot send, retrying; no rows are lost: Kafka at");
         } finally {
             outbox.servers.kafka().start();
         }
         outbox.awaitAllSent();
-        relay.awaitLog("Going on");
+        relay.awaitLog("Resuming");
         relay.stop();
         outbox.assertAllInOrder(101);
         assertThat(relay.errors().lines()).hasSizeLessThan(10);
@@ -295,7 +296,7 @@ class FollowIT {
         outbox.database.close();
         outbox.servers.postgres().kill();
         try {
-            relay.awaitLog("Waiting, nothing is lost: Postgres");
+            relay.awaitLog("Cannot send, retrying; no rows are lost: Postgres");
         } finally {
             outbox.servers.postgres().start();
         }
@@ -304,7 +305,7 @@ class FollowIT {
             statement.execute("INSERT INTO " + outbox.table + " (username) VALUES ('bob')");
         }
         await().atMost(Duration.ofSeconds(60)).until(() -> outbox.topicSize() == 2);
-        relay.awaitLog("Going on");
+        relay.awaitLog("Resuming");
         relay.stop();
         assertThat(relay.errors().lines()).hasSizeLessThan(10);
     }

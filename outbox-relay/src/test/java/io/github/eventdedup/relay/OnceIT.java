@@ -3,9 +3,12 @@ package io.github.eventdedup.relay;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.relay.TestOutbox.RelayProcess;
+import io.github.eventdedup.relay.outbox.Destination;
+import io.github.eventdedup.relay.outbox.OutboxPreflight;
 import io.github.eventdedup.servers.FreePort;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -25,7 +28,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.ExtendWith;
 
-/** What a relay run once sends, byte by byte, what it sets aside, and what it refuses to begin with. */
+/** What a relay run once sends, byte by byte, which rows it parks, and what keeps it from starting. */
 @Timeout(180)
 @ExtendWith(TestServers.class)
 class OnceIT {
@@ -222,7 +225,7 @@ class OnceIT {
                     + " ('2025-11-12', true, '4713-11-24 BC'), ('2025-11-12', true, '9999-12-31T23:59:59-01')");
             assertThat(orders.once()).isEmpty();
             assertThat(orders.number("SELECT count(*) FROM outbox_set_aside WHERE table_name = 'shop.orders'"
-                            + " AND reason LIKE 'column placed is no time of the years 1 to 9999%'"))
+                            + " AND reason LIKE 'column placed is not a time of the years 1 to 9999%'"))
                     .isEqualTo(3);
             orders.execute("DELETE FROM shop.orders WHERE done IS NOT TRUE; DELETE FROM outbox_set_aside");
             // What json takes and an event does not, and a document too deep for it.
@@ -354,7 +357,7 @@ class OnceIT {
                 "  id: id",
                 "  id: username",
                 "column 'username' of table '" + table + "' is text: the id of an outbox must be a smallint",
-                "column 'username' of table '" + table + "' does not tell its rows apart");
+                "column 'username' of table '" + table + "' does not identify its rows");
         assertUnfit(
                 "sent: sent_to_kafka",
                 "sent: id",
@@ -363,17 +366,16 @@ class OnceIT {
         assertUnfit(
                 "(?s)fingerprint: \\[id](.*)user: username",
                 "fingerprint: [user]$1user: amount",
-                "is numeric, of which no fingerprint is made");
+                "is numeric, which cannot be part of a fingerprint");
         assertUnfit(
                 "(?s)sink:.*",
                 "sink: { postgres: { table: t, columns: { a: { field: user, type: bigint } } } }",
                 "column 'username' of table '" + table + "' is text, which does not fit column 'a' of the destination"
-                        + " 't': it takes an integer");
+                        + " 't': it accepts an integer");
         outbox.execute("ALTER TABLE " + table + " ADD address inet");
         assertUnfit("user: username", "user: address", "is inet, which cannot be sent; these can: bigint, boolean, ");
         outbox.execute("ALTER TABLE " + table + " DROP CONSTRAINT " + table + "_pkey");
-        assertUnfit(
-                "", "", "column 'id' of table '" + table + "' does not tell its rows apart: make it the primary key");
+        assertUnfit("", "", "column 'id' of table '" + table + "' does not identify its rows: make it the primary key");
     }
 
     @Test
@@ -467,7 +469,7 @@ class OnceIT {
                         stream,
                         "dedup",
                         new Destination(stream.table().columns(), Map.of(), "not asked")))
-                .isInstanceOf(StartupException.class)
+                .isInstanceOf(ConfigurationException.class)
                 .message()
                 .contains(findings)
                 .satisfies(

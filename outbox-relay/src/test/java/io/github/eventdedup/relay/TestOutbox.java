@@ -142,7 +142,7 @@ final class TestOutbox implements AutoCloseable {
                 + rows + ") n");
     }
 
-    /** How the relays of this JVM find their neighbours. */
+    /** How the relays of this JVM find Kafka and Postgres. */
     Map<String, String> environment() {
         return Map.of(
                 "DEDUP_KAFKA_BOOTSTRAP_SERVERS", servers.kafka().bootstrapServers(),

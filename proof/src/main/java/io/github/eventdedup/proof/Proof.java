@@ -1,15 +1,17 @@
 package io.github.eventdedup.proof;
 
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.proof.audit.Audit;
 import io.github.eventdedup.proof.load.Load;
+import io.github.eventdedup.proof.prove.Prove;
 import io.github.eventdedup.proof.system.ProofException;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
-/** The commands {@code ./dedup load} and {@code ./dedup audit}. */
+/** The commands {@code ./dedup load}, {@code ./dedup audit} and {@code ./dedup prove}. */
 @Command(
         name = "dedup",
-        subcommands = {Load.class, Audit.class})
+        subcommands = {Load.class, Audit.class, Prove.class})
 final class Proof {
 
     private Proof() {}
@@ -18,7 +20,7 @@ final class Proof {
     public static void main(String[] arguments) {
         CommandLine line = new CommandLine(new Proof());
         line.setExecutionExceptionHandler((e, command, parsed) -> {
-            if (e instanceof ProofException) {
+            if (e instanceof ProofException || e instanceof ConfigurationException) {
                 System.err.println(e.getMessage());
             } else {
                 e.printStackTrace();

@@ -59,7 +59,7 @@ public final class ChildProcess {
         BOUND.add(process);
     }
 
-    /** Renames a log that has grown long to {@code <log>.1}; for one that nobody writes to. */
+    /** Renames a log that has grown long to {@code <log>.1}; for a log that no process writes to. */
     public static void putAsideIfLong(Path log) throws IOException {
         if (Files.exists(log) && Files.size(log) > LOG_LIMIT_BYTES) {
             Files.move(log, log.resolveSibling(log.getFileName() + ".1"), StandardCopyOption.REPLACE_EXISTING);

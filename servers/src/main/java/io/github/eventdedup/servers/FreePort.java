@@ -15,7 +15,7 @@ public final class FreePort {
     private FreePort() {}
 
     /**
-     * A port on which nobody listens, and which nobody else in this JVM has got from here.
+     * A port on which no process listens, and which this class has not returned before in this JVM.
      *
      * @throws ServerException where there is none
      */

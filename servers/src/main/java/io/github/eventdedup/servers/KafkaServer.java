@@ -9,7 +9,6 @@ import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -77,7 +76,7 @@ public final class KafkaServer implements AutoCloseable {
                     "-Dlog4j.configurationFile=classpath:kafka-server-log4j2.properties",
                     SteppableKafka.class.getName(),
                     settings.toString(),
-                    clockOffset().toString());
+                    new KafkaClock(directory).file().toString());
             builder.environment().put("CLASSPATH", ChildProcess.classPath());
             builder.environment().keySet().removeIf(key -> key.startsWith("DEDUP_") || key.startsWith("KAFKA_"));
             child.start(builder);
@@ -88,24 +87,6 @@ public final class KafkaServer implements AutoCloseable {
             child.kill();
             throw e;
         }
-    }
-
-    /**
-     * Sets the clock by which the node stamps records to this much after the system's, or before it where it is negative. It
-     * steps within half a second, and stays so when the node is started again. Needs not have been started here.
-     */
-    public void setClock(Duration offset) {
-        try {
-            Path written = directory.resolve("clock-offset.new");
-            Files.writeString(written, Long.toString(offset.toMillis()), StandardCharsets.UTF_8);
-            Files.move(written, clockOffset(), StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-        } catch (IOException e) {
-            throw new ServerException("kafka's clock cannot be set in " + directory + ": " + e, e);
-        }
-    }
-
-    private Path clockOffset() {
-        return directory.resolve("clock-offset");
     }
 
     /** Whether the node takes requests; asks it, for a second or two at most. Needs not have been started here. */

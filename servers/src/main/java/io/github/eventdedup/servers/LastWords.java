@@ -9,7 +9,7 @@ import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** What a process that ended has written to its log last, as far as it says why. */
+/** The last lines in the log of a process that ended, as far as they give the reason. */
 public final class LastWords {
 
     private static final int TAIL_BYTES = 256 << 10;

@@ -14,8 +14,8 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Collectors;
 
 /**
- * Processes that are stopped as a debugger would (SIGSTOP): they keep their connections and answer nobody. Nobody continues
- * them but {@link #resume}: where this JVM ends first, they stay as they are. Thread-safe.
+ * Processes that are stopped as a debugger would (SIGSTOP): they keep their connections and do not answer. No one
+ * continues them but {@link #resume}: where this JVM ends first, they stay as they are. Thread-safe.
  */
 public final class PausedProcesses {
 
@@ -56,7 +56,7 @@ public final class PausedProcesses {
         all.forEach(paused::remove);
     }
 
-    /** The numbers of the processes, for whoever has to continue them by hand. */
+    /** The numbers of the processes, to continue them by hand. */
     @Override
     public String toString() {
         return paused.stream().map(process -> Long.toString(process.pid())).collect(Collectors.joining(" "));

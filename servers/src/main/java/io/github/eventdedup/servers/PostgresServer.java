@@ -189,8 +189,8 @@ public final class PostgresServer implements AutoCloseable {
 
     /**
      * A postmaster of this directory that this object did not start: stopped. Where its pid has gone to an unrelated
-     * process, Postgres would refuse to start until somebody deletes the file; naming ourselves in it instead makes it
-     * go on, for a postmaster takes its parent's pid for a stale one, and keeps its check for shared memory in use.
+     * process, Postgres would refuse to start until the file is deleted; naming ourselves in it instead makes it go on,
+     * for a postmaster takes its parent's pid for a stale one, and keeps its check for shared memory in use.
      */
     private void stopOrphan() throws IOException {
         Path lock = data.resolve("postmaster.pid");
@@ -328,7 +328,7 @@ public final class PostgresServer implements AutoCloseable {
     }
 
     /**
-     * Postgres refuses to run as root. In a user namespace without a mapping nobody is root, yet the files are still
+     * Postgres refuses to run as root. In a user namespace without a mapping no user is root, yet the files are still
      * ours; unshare replaces itself with the command, so the pid is that of the command.
      */
     private List<String> command(String... command) {

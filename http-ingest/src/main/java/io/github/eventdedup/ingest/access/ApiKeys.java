@@ -2,9 +2,9 @@ package io.github.eventdedup.ingest.access;
 
 import io.github.bucket4j.Bucket;
 import io.github.bucket4j.ConsumptionProbe;
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.ingest.access.FileWatch.Source;
 import io.github.eventdedup.ingest.response.ProblemException;
-import io.github.eventdedup.ingest.settings.StartupException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.security.MessageDigest;
@@ -21,11 +21,11 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Who may use the service, from a file that is read again when it changes. Thread-safe; never waits.
+ * The API keys of the service, from a file that is read again when it changes. Thread-safe; never waits.
  *
- * <p>The file holds SHA-256 hashes, so that reading it gives nobody a key. A slow hash such as bcrypt is for passwords,
- * which can be guessed; keys are long random strings, and one is checked with every request. Neither keys nor hashes are
- * logged or part of an answer.
+ * <p>The file holds SHA-256 hashes, so a reader of the file learns no key. A slow hash such as bcrypt is for passwords,
+ * which can be guessed; keys are long random strings, and one is checked with every request. Neither keys nor hashes
+ * are logged or part of an answer.
  */
 public final class ApiKeys {
 
@@ -58,7 +58,7 @@ public final class ApiKeys {
             return new ApiKey(name, sha256, Set.copyOf(streams), metrics, requestsPerSecond, bucket);
         }
 
-        /** Where name and rate are the same, the count goes on: a change of the file is no fresh second for all. */
+        /** Where name and rate are the same, the count continues: a change of the file does not reset it. */
         ApiKey continuing(ApiKey before) {
             return before == null || before.requestsPerSecond != requestsPerSecond
                     ? this
@@ -81,14 +81,14 @@ public final class ApiKeys {
      * and changes nothing. A key that is no longer in the file is refused from then on.
      *
      * @param streams the names of all streams that there are; no key is for another
-     * @throws StartupException where there is no such file or it is not valid, with every error
+     * @throws ConfigurationException where there is no such file or it is not valid, with every error
      */
-    public static ApiKeys load(Path file, Set<String> streams, FileWatch watch) throws StartupException {
+    public static ApiKeys load(Path file, Set<String> streams, FileWatch watch) throws ConfigurationException {
         ApiKeys apiKeys = new ApiKeys();
         Source source = new Source("DEDUP_API_KEYS_FILE", file);
         watch.use(List.of(source), texts -> {
             apiKeys.replace(new ApiKeysParser(source, streams).parse(texts.get(0)));
-            LOG.info("{} API keys are in force, from {}", apiKeys.keys.size(), file);
+            LOG.info("{} API keys are in use, from {}", apiKeys.keys.size(), file);
         });
         return apiKeys;
     }
@@ -101,8 +101,8 @@ public final class ApiKeys {
     }
 
     /**
-     * Lets a request to a stream pass. To be asked before anything else about the stream, also whether it exists:
-     * strangers learn no names.
+     * Lets a request to a stream pass. Called before any other check of the stream, even of its existence: strangers
+     * learn no names.
      *
      * @param authorization the header {@code Authorization}, or null
      * @param xApiKey the header {@code X-API-Key}, or null
@@ -136,7 +136,7 @@ public final class ApiKeys {
     private ApiKey find(String authorization, String xApiKey) {
         byte[] presented = sha256(presented(authorization, xApiKey));
         ApiKey found = null;
-        // Every entry in full, so that the time it takes says nothing about how near a guess has come.
+        // Every entry in full, so that the time does not reveal how close a guess is.
         for (ApiKey key : keys) {
             if (MessageDigest.isEqual(key.sha256(), presented)) {
                 found = key;

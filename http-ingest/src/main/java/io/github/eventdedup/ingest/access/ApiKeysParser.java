@@ -1,14 +1,13 @@
 package io.github.eventdedup.ingest.access;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import io.github.eventdedup.event.StrictYaml;
+import io.github.eventdedup.config.ConfigurationException;
+import io.github.eventdedup.config.StrictYaml;
 import io.github.eventdedup.ingest.access.ApiKeys.ApiKey;
 import io.github.eventdedup.ingest.access.FileWatch.Source;
-import io.github.eventdedup.ingest.settings.StartupException;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.HexFormat;
-import java.util.Iterator;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
@@ -38,31 +37,25 @@ final class ApiKeysParser {
         this.streams = new TreeSet<>(streams);
     }
 
-    /** @throws StartupException with every error at once, each naming the entry; none quotes a hash */
-    List<ApiKey> parse(String text) throws StartupException {
+    /** @throws ConfigurationException with every error at once, each naming the entry; none quotes a hash */
+    List<ApiKey> parse(String text) throws ConfigurationException {
         List<ApiKey> keys = StrictYaml.read(text, errors, this::keys);
         if (!errors.isEmpty()) {
-            throw new StartupException(source + " is not a valid file of API keys:\n  " + String.join("\n  ", errors));
+            throw new ConfigurationException(
+                    source + " is not a valid file of API keys:\n  " + String.join("\n  ", errors));
         }
         return keys;
     }
 
     private List<ApiKey> keys(JsonNode root) {
         List<ApiKey> keys = new ArrayList<>();
-        if (root == null || !root.isObject()) {
-            errors.add("the file: must be a mapping with the key keys");
+        if (!StrictYaml.isMapping("the file", "", root, Set.of("keys"), errors)) {
             return keys;
         }
-        for (Iterator<String> names = root.fieldNames(); names.hasNext(); ) {
-            String name = names.next();
-            if (!name.equals("keys")) {
-                errors.add(name + ": unknown key; known here: keys");
-            }
-        }
-        // Without a key nobody is let in, but that must be written down: a file that was cut short is not an empty
+        // Without keys no request is accepted, but that must be explicit: a file that was cut short is not an empty
         // list.
         if (!root.path("keys").isArray()) {
-            errors.add("keys: must be a list; write keys: [] to let nobody in");
+            errors.add("keys: must be a list; write keys: [] to accept no key");
             return keys;
         }
         Set<String> names = new HashSet<>();
@@ -94,12 +87,7 @@ final class ApiKeysParser {
             errors.add(entry + ": name: " + (name.isMissingNode() ? "missing; " : "")
                     + "must be a string of at most 64 letters, digits, '.', '_' and '-'");
         }
-        for (Iterator<String> fields = node.fieldNames(); fields.hasNext(); ) {
-            String field = fields.next();
-            if (!KEYS.contains(field)) {
-                errors.add(entry + ": " + field + ": unknown key; known here: " + String.join(", ", KEYS));
-            }
-        }
+        StrictYaml.unknownKeys(entry + ": ", node, KEYS, errors);
         byte[] sha256 = sha256(entry, node.path("sha256"), hashes);
         Set<String> allowed = streams(entry, node.path("streams"));
         boolean metrics = metrics(entry, node.path("metrics"));

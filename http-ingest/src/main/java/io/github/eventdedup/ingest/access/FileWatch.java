@@ -1,6 +1,6 @@
 package io.github.eventdedup.ingest.access;
 
-import io.github.eventdedup.ingest.settings.StartupException;
+import io.github.eventdedup.config.ConfigurationException;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -15,13 +15,13 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Puts small files to use, and puts them to use again when they change, so that keys and certificates are replaced
- * without a restart. Thread-safe; all files are read by one daemon thread.
+ * Applies small files, and applies them again when they change, so that keys and certificates are replaced without a
+ * restart. Thread-safe; all files are read by one daemon thread.
  *
- * <p>The files are read twice a second, and what they hold is compared: their times would miss a change within one tick
- * of the file system's clock, and their names one that is made by turning a symbolic link, as Kubernetes does it. A
- * change counts once two readings agree. Half a file, or a certificate whose key has not been written yet, is so
- * not taken for the new version. From the last write to its effect it takes a second.
+ * <p>The files are read twice a second, and their contents compared: file times would miss a change within one tick of
+ * the file system's clock, and names a switched symbolic link, as in Kubernetes. A change counts once two readings
+ * agree. So half a file, or a certificate whose key is not written yet, is not used. A change takes effect about a
+ * second after the last write.
  */
 public final class FileWatch implements AutoCloseable {
 
@@ -46,9 +46,9 @@ public final class FileWatch implements AutoCloseable {
          * Takes what the files hold.
          *
          * @param texts one for each file, in the order they were named
-         * @throws StartupException where this cannot be used; nothing must have changed then
+         * @throws ConfigurationException where this cannot be used; nothing must have changed then
          */
-        void accept(List<String> texts) throws StartupException;
+        void accept(List<String> texts) throws ConfigurationException;
     }
 
     private static final Logger LOG = LoggerFactory.getLogger(FileWatch.class);
@@ -62,11 +62,11 @@ public final class FileWatch implements AutoCloseable {
 
     /**
      * Uses the files as they are now, and from then on whenever they have changed. A later version that cannot be used is
-     * logged as one warning, and what was in use stays.
+     * logged as one warning, and the previous version stays in use.
      *
-     * @throws StartupException where a file cannot be read, or is refused by who uses it; the files are not watched then
+     * @throws ConfigurationException where a file cannot be read, or is refused by who uses it; the files are not watched then
      */
-    public void use(List<Source> files, Use use) throws StartupException {
+    public void use(List<Source> files, Use use) throws ConfigurationException {
         Contents contents = Contents.of(files);
         contents.handTo(use);
         Watched watched = new Watched(files, use, contents);
@@ -101,9 +101,9 @@ public final class FileWatch implements AutoCloseable {
             return new Contents(texts, null);
         }
 
-        void handTo(Use use) throws StartupException {
+        void handTo(Use use) throws ConfigurationException {
             if (unreadable != null) {
-                throw new StartupException(unreadable);
+                throw new ConfigurationException(unreadable);
             }
             use.accept(texts);
         }
@@ -133,11 +133,11 @@ public final class FileWatch implements AutoCloseable {
             decided = latest;
             try {
                 latest.handTo(use);
-            } catch (StartupException e) {
-                LOG.warn("The change is refused, and what was in use stays: {}", e.getMessage());
+            } catch (ConfigurationException e) {
+                LOG.warn("The change is rejected, the previous version stays in use: {}", e.getMessage());
             } catch (RuntimeException e) {
                 // An exception that got out would end the watch.
-                LOG.error("The change of {} could not be used, and what was in use stays", files, e);
+                LOG.error("The change of {} failed, the previous version stays in use", files, e);
             }
         }
     }

@@ -1,9 +1,9 @@
 package io.github.eventdedup.ingest.events;
 
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.event.Fingerprint;
 import io.github.eventdedup.ingest.response.ProblemException;
 import io.github.eventdedup.ingest.settings.IngestSettings;
-import io.github.eventdedup.ingest.settings.StartupException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -34,15 +34,17 @@ import org.slf4j.LoggerFactory;
 /**
  * Writes events to Kafka. Thread-safe.
  *
- * <p>Callers never wait: neither for room in the producer's buffer, because less is ever in flight than fits, nor for
- * Kafka to say where a topic's partitions are, because that has been asked ({@link #prepare}) before the first event is
- * taken.
+ * <p>Callers never wait: neither for room in the producer's buffer, because less is in flight than fits, nor for the
+ * metadata of a topic, because it is fetched ({@link #prepare}) before the first event is accepted.
  */
 public final class EventPublisher implements AutoCloseable {
 
     private static final Logger LOG = LoggerFactory.getLogger(EventPublisher.class);
 
-    /** What a record takes beside its body, its key and Kafka's framing among it; so a bound holds for tiny events too. */
+    /**
+     * The memory of a record without its body, such as its key and Kafka's framing; so the limit holds for tiny events
+     * too.
+     */
     static final int RECORD_OVERHEAD_BYTES = 256;
 
     private static final int BATCH_BYTES = 64 * 1024;
@@ -83,9 +85,9 @@ public final class EventPublisher implements AutoCloseable {
     /**
      * A publisher with its producers, which connect by themselves.
      *
-     * @throws StartupException where the addresses of the brokers cannot be used
+     * @throws ConfigurationException where the addresses of the brokers cannot be used
      */
-    public static EventPublisher connect(IngestSettings settings) throws StartupException {
+    public static EventPublisher connect(IngestSettings settings) throws ConfigurationException {
         try {
             // The client of a single event waits for its acknowledgement, so to wait for more events is to wait for
             // nobody. Under load batches of Kafka's grow by themselves while earlier ones are under way.
@@ -95,7 +97,7 @@ public final class EventPublisher implements AutoCloseable {
             return new EventPublisher(singles, batches, settings.limits().inFlightBytes(), settings.deliveryTimeout());
         } catch (KafkaException e) {
             Throwable cause = e.getCause() == null ? e : e.getCause();
-            throw new StartupException(
+            throw new ConfigurationException(
                     "cannot use the Kafka brokers " + settings.kafkaBootstrapServers() + ": " + cause.getMessage());
         }
     }
@@ -154,7 +156,7 @@ public final class EventPublisher implements AutoCloseable {
      * Hands an event to Kafka.
      *
      * @param inBatch whether it came with others
-     * @param outcome told once, on this thread or on Kafka's own, what became of the event
+     * @param outcome called once with the event's outcome, on this thread or on Kafka's own
      */
     void publish(String topic, Fingerprint fingerprint, byte[] event, boolean inBatch, Outcome outcome) {
         ProblemException problem = reserve(topic, event.length + RECORD_OVERHEAD_BYTES);
@@ -199,7 +201,7 @@ public final class EventPublisher implements AutoCloseable {
         /** Kafka has acknowledged the event with acks=all. */
         void acknowledged(int partition, long offset);
 
-        /** Kafka has not acknowledged the event; it may have it all the same. */
+        /** Kafka has not acknowledged the event; it may have it nevertheless. */
         void failed(ProblemException problem);
     }
 
@@ -238,7 +240,7 @@ public final class EventPublisher implements AutoCloseable {
     }
 
     private ProblemException problem(String topic, Exception failure) {
-        LOG.debug("Kafka did not take an event for {}", topic, failure);
+        LOG.debug("Kafka did not accept an event for {}", topic, failure);
         if (failure instanceof RecordTooLargeException) {
             delivery(topic).tooLarge(failure);
             return new ProblemException(
@@ -273,7 +275,7 @@ public final class EventPublisher implements AutoCloseable {
         return delivery == null ? deliveries.computeIfAbsent(topic, Delivery::new) : delivery;
     }
 
-    /** Whether a topic takes events, for the log: a line when it no longer does, and one when it does again. */
+    /** Whether a topic accepts events, for the log: a line when it stops, and one when it does again. */
     private static final class Delivery {
 
         private final String topic;
@@ -297,7 +299,7 @@ public final class EventPublisher implements AutoCloseable {
             // While some partitions take events and others do not, it is not over.
             if (failing && System.nanoTime() - lastFailure > CALM.toNanos()) {
                 failing = false;
-                LOG.info("Kafka takes events for {} again; {} were not acknowledged", topic, failures);
+                LOG.info("Kafka accepts events for {} again; {} were not acknowledged", topic, failures);
             }
         }
 
@@ -307,7 +309,7 @@ public final class EventPublisher implements AutoCloseable {
             if (!failing) {
                 failing = true;
                 LOG.warn(
-                        "Kafka does not take events for {}, which are answered with 503: {} ({}: {})",
+                        "Kafka does not accept events for {}, which are answered with 503: {} ({}: {})",
                         topic,
                         reason(topic, failure),
                         failure.getClass().getSimpleName(),
@@ -319,7 +321,7 @@ public final class EventPublisher implements AutoCloseable {
             if (saidTooLarge.compareAndSet(false, true)) {
                 LOG.warn(
                         "An event is too large for the topic {} and is answered with 413; raise the topic's"
-                                + " max.message.bytes above DEDUP_MAX_EVENT_BYTES. Said once ({})",
+                                + " max.message.bytes above DEDUP_MAX_EVENT_BYTES. Logged once ({})",
                         topic,
                         failure.getMessage());
             }

@@ -11,7 +11,7 @@ import java.util.Arrays;
  */
 final class EventSplitter {
 
-    /** How the events of a body are told apart. */
+    /** How the events of a body are separated. */
     enum Framing {
         /** The whole body is the event. */
         SINGLE,
@@ -30,7 +30,7 @@ final class EventSplitter {
         /** There was something where an event should have been, and this is what is wrong with it. */
         void noEvent(String reason);
 
-        /** An event is longer than any that is taken. */
+        /** An event is longer than the limit. */
         void tooLarge();
     }
 
@@ -75,7 +75,7 @@ final class EventSplitter {
         if (end - start > maxEventBytes && !skipping) {
             if (framing == Framing.SINGLE) {
                 skipping = true;
-                // Nothing can follow that would be of use, so the sink is told before the rest is read.
+                // The rest cannot be used, so the sink is told before it is read.
                 sink.tooLarge();
             } else {
                 dropBlanks();

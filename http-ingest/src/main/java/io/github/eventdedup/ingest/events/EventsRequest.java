@@ -1,31 +1,20 @@
 package io.github.eventdedup.ingest.events;
 
-import com.fasterxml.jackson.core.JsonGenerator;
 import io.github.eventdedup.event.EventReader;
-import io.github.eventdedup.event.Fingerprint;
-import io.github.eventdedup.event.InvalidEventException;
 import io.github.eventdedup.ingest.events.EventSplitter.Framing;
 import io.github.eventdedup.ingest.metrics.IngestMetrics;
-import io.github.eventdedup.ingest.metrics.IngestMetrics.Rejection;
 import io.github.eventdedup.ingest.response.ProblemException;
-import io.github.eventdedup.ingest.response.ResponseWriter;
-import io.github.eventdedup.ingest.settings.IngestSettings;
 import io.github.eventdedup.ingest.settings.IngestSettings.Limits;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeoutException;
-import java.util.concurrent.atomic.AtomicInteger;
 import org.eclipse.jetty.http.HttpException;
-import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.http.HttpStatus;
 import org.eclipse.jetty.io.Content;
 import org.eclipse.jetty.server.Request;
 import org.eclipse.jetty.server.Response;
 import org.eclipse.jetty.util.Callback;
-import org.eclipse.jetty.util.NanoTime;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -35,74 +24,85 @@ import org.slf4j.LoggerFactory;
  *
  * <p>The body is read by one thread at a time; outcomes come from Kafka's.
  */
-public final class EventsRequest implements EventSplitter.Sink {
+public final class EventsRequest {
 
     private static final Logger LOG = LoggerFactory.getLogger(EventsRequest.class);
 
     /** What the result of an event takes until the batch is answered: the object, and its line in the answer. */
     public static final int RESULT_BYTES = 512;
 
-    private static final int ACCEPTED_ANSWER_BYTES = 256;
-
     private final Stream stream;
-    private final Limits limits;
-    private final Semaphore arriving;
-    private final ResponseWriter answers;
+    private final Service service;
+    private final Form form;
     private final Request request;
     private final Response response;
     private final Callback callback;
-    private final boolean batchesTaken;
-    private final boolean whole;
 
+    private final EventResults results;
     private final GzipBody gzip;
     private EventSplitter splitter;
-    private boolean batch;
     private long bodyBytes;
     private long compressedBytes;
     private int reserved;
-    /** What the events take that wait for the end of a batch which is taken as a whole, beside their results. */
-    private long waitingBytes;
-
-    private final List<Result> results = new ArrayList<>(1);
-    /** One for each event without an outcome, and one for the body as long as it arrives. */
-    private final AtomicInteger pending = new AtomicInteger(1);
 
     /** The streams' own parts that all requests share. */
     public record Stream(String name, EventReader reader, EventPublisher publisher, IngestMetrics.OfStream metrics) {}
 
     /**
-     * @param arriving what all requests together may hold of bodies and results
-     * @param lines whether the body is NDJSON; otherwise it is JSON
-     * @param gzip whether the body is compressed
+     * What all requests share.
+     *
+     * @param arriving what all of them together may hold of bodies and results
+     */
+    record Service(Limits limits, Semaphore arriving, EventsAnswer answers) {}
+
+    /**
+     * What a request says of its body.
+     *
+     * @param lines whether it is NDJSON; otherwise it is JSON
+     * @param gzip whether it is compressed
      * @param batchesTaken whether an array is a batch; otherwise it is an event that is wrong
      * @param whole whether a batch is refused as a whole where one of its events is
-     * @param callback completed when the request has been answered
      */
-    EventsRequest(
-            Stream stream,
-            Limits limits,
-            Semaphore arriving,
-            ResponseWriter answers,
-            boolean lines,
-            boolean gzip,
-            boolean batchesTaken,
-            boolean whole,
-            Request request,
-            Response response,
-            Callback callback) {
+    record Form(boolean lines, boolean gzip, boolean batchesTaken, boolean whole) {
+
+        /** As nearly all requests are; they share it. */
+        private static final Form PLAIN_JSON = new Form(false, false, true, false);
+
+        private static final Form LEGACY_JSON = new Form(false, false, false, false);
+
+        static Form of(boolean lines, boolean gzip, boolean batchesTaken, boolean whole) {
+            if (lines || gzip || whole) {
+                return new Form(lines, gzip, batchesTaken, whole);
+            }
+            return batchesTaken ? PLAIN_JSON : LEGACY_JSON;
+        }
+    }
+
+    /** @param callback completed when the request has been answered */
+    EventsRequest(Stream stream, Service service, Form form, Request request, Response response, Callback callback) {
         this.stream = stream;
-        this.limits = limits;
-        this.arriving = arriving;
-        this.answers = answers;
-        this.batchesTaken = batchesTaken;
-        this.whole = whole;
+        this.service = service;
+        this.form = form;
         this.request = request;
         this.response = response;
         this.callback = Callback.from(callback, this::release);
-        this.gzip = gzip ? new GzipBody(this::take) : null;
-        if (lines) {
+        results = new EventResults(this);
+        gzip = form.gzip ? new GzipBody(this::take) : null;
+        if (form.lines) {
             frame(Framing.LINES);
         }
+    }
+
+    Stream stream() {
+        return stream;
+    }
+
+    Limits limits() {
+        return service.limits;
+    }
+
+    Form form() {
+        return form;
     }
 
     /** Reads what has arrived, and comes back for the rest when it does. */
@@ -141,17 +141,17 @@ public final class EventsRequest implements EventSplitter.Sink {
 
     private void takeCompressed(ByteBuffer bytes) {
         compressedBytes += bytes.remaining();
-        if (compressedBytes > limits.bodyBytes()) {
+        if (compressedBytes > limits().bodyBytes()) {
             // There are compressed data of any length that expand to nothing.
-            throw bodyTooLarge(limits);
+            throw bodyTooLarge(limits());
         }
         gzip.add(bytes);
     }
 
     private void take(ByteBuffer bytes) {
         bodyBytes += bytes.remaining();
-        if (bodyBytes > limits.bodyBytes()) {
-            throw bodyTooLarge(limits);
+        if (bodyBytes > limits().bodyBytes()) {
+            throw bodyTooLarge(limits());
         }
         if (splitter == null) {
             while (bytes.hasRemaining() && EventSplitter.isSpace(bytes.get(bytes.position()))) {
@@ -161,57 +161,42 @@ public final class EventsRequest implements EventSplitter.Sink {
                 return;
             }
             boolean array = bytes.get(bytes.position()) == '[';
-            frame(array && batchesTaken ? Framing.ARRAY : Framing.SINGLE);
+            frame(array && form.batchesTaken ? Framing.ARRAY : Framing.SINGLE);
         }
         splitter.add(bytes);
-        if (batch) {
+        if (results.isBatch()) {
             reserve(held());
         }
     }
 
     private long held() {
-        return (splitter == null ? 0 : splitter.bufferBytes()) + resultBytes() + waitingBytes;
+        return (splitter == null ? 0 : splitter.bufferBytes()) + results.heldBytes();
     }
 
     private void frame(Framing framing) {
-        splitter = new EventSplitter(framing, limits.eventBytes(), this);
-        batch = framing != Framing.SINGLE;
+        splitter = new EventSplitter(framing, limits().eventBytes(), results);
+        if (framing != Framing.SINGLE) {
+            results.startBatch();
+        }
     }
 
     /** Counts what is held against what all requests together may hold. */
     private void reserve(long bytes) {
-        if (bytes > limits.inFlightBytes()) {
-            throw neverFits();
+        if (bytes > limits().inFlightBytes()) {
+            throw results.neverFits();
         }
         int held = (int) bytes;
-        if (held > reserved && !arriving.tryAcquire(held - reserved)) {
+        if (held > reserved && !service.arriving.tryAcquire(held - reserved)) {
             throw ProblemException.unavailable("too much is arriving at once; try again");
         }
         if (held < reserved) {
-            arriving.release(reserved - held);
+            service.arriving.release(reserved - held);
         }
         reserved = held;
     }
 
-    private long resultBytes() {
-        return batch ? (long) results.size() * RESULT_BYTES : 0;
-    }
-
-    private ProblemException neverFits() {
-        return new ProblemException(
-                HttpStatus.PAYLOAD_TOO_LARGE_413,
-                "the batch needs more memory than a request can have, " + IngestSettings.MAX_IN_FLIGHT_BYTES + " = "
-                        + limits.inFlightBytes() + " bytes; " + inParts() + ", or raise the setting");
-    }
-
-    private String inParts() {
-        return whole
-                ? "nothing of it was accepted. Send it in parts"
-                : "its first events may have been accepted. Send it again in parts";
-    }
-
     private void release() {
-        arriving.release(reserved);
+        service.arriving.release(reserved);
         if (gzip != null) {
             gzip.close();
         }
@@ -229,54 +214,6 @@ public final class EventsRequest implements EventSplitter.Sink {
                 "the event is too large; at most " + limits.eventBytes() + " bytes are taken");
     }
 
-    @Override
-    public void event(byte[] json) {
-        Result result = add();
-        Fingerprint fingerprint;
-        try {
-            fingerprint = stream.reader().read(json).fingerprint();
-        } catch (InvalidEventException e) {
-            result.reject(
-                    Rejection.INVALID, new ProblemException(HttpStatus.BAD_REQUEST_400, "the event " + e.getMessage()));
-            return;
-        }
-        result.fingerprint = fingerprint;
-        result.bytes = json.length;
-        if (whole && batch) {
-            result.waiting = json;
-            waitingBytes += json.length;
-            return;
-        }
-        result.sent = NanoTime.now();
-        pending.incrementAndGet();
-        stream.publisher().publish(stream.name(), fingerprint, json, batch, result);
-    }
-
-    @Override
-    public void noEvent(String reason) {
-        add().reject(Rejection.INVALID, new ProblemException(HttpStatus.BAD_REQUEST_400, reason));
-    }
-
-    @Override
-    public void tooLarge() {
-        ProblemException problem = eventTooLarge(limits);
-        add().reject(Rejection.TOO_LARGE, problem);
-        if (!batch) {
-            throw problem;
-        }
-    }
-
-    private Result add() {
-        if (results.size() == limits.batchEvents()) {
-            throw new ProblemException(
-                    HttpStatus.PAYLOAD_TOO_LARGE_413,
-                    "the batch is too large; at most " + limits.batchEvents() + " events are taken, and " + inParts());
-        }
-        Result result = new Result();
-        results.add(result);
-        return result;
-    }
-
     private void end() {
         if (gzip != null && !gzip.isComplete()) {
             throw new ProblemException(HttpStatus.BAD_REQUEST_400, "the compressed body is cut short");
@@ -288,119 +225,23 @@ public final class EventsRequest implements EventSplitter.Sink {
         // Kafka may take its time; what arrived is no longer needed.
         splitter = null;
         reserve(held());
-        if (results.isEmpty()) {
-            throw new ProblemException(HttpStatus.BAD_REQUEST_400, "the batch is empty; send one event or more");
-        }
-        if (whole && batch) {
-            publishWaiting();
-        }
-        complete();
-    }
-
-    /** Hands all events of the batch over that have waited for its end, or none. */
-    private void publishWaiting() {
-        int rejected = 0;
-        int first = -1;
-        long bytes = 0;
-        for (int i = 0; i < results.size(); i++) {
-            Result result = results.get(i);
-            if (result.problem != null) {
-                first = rejected++ == 0 ? i : first;
-            }
-            bytes += result.bytes + EventPublisher.RECORD_OVERHEAD_BYTES;
-        }
-        ProblemException problem = null;
-        if (rejected > 0) {
-            problem = new ProblemException(
-                    HttpStatus.BAD_REQUEST_400,
-                    "nothing of the batch was accepted, as on-error=fail asks for: " + rejected + " of its "
-                            + results.size() + " events cannot be taken. Index " + first + ", counted from 0: "
-                            + results.get(first).problem.getMessage());
-        } else if (bytes > limits.inFlightBytes()) {
-            problem = neverFits();
-        } else {
-            problem = stream.publisher().reserve(stream.name(), (int) bytes);
-        }
-        if (problem != null) {
-            for (Result result : results) {
-                if (result.problem == null) {
-                    result.reject(problem.retryAfterSeconds() > 0 ? Rejection.UNAVAILABLE : Rejection.BATCH, problem);
-                }
-            }
-            throw problem;
-        }
-        for (Result result : results) {
-            byte[] json = result.waiting;
-            result.waiting = null;
-            result.sent = NanoTime.now();
-            pending.incrementAndGet();
-            stream.publisher().publishReserved(stream.name(), result.fingerprint, json, true, result);
-        }
-        waitingBytes = 0;
+        results.end();
         reserve(held());
+        results.complete();
     }
 
-    private void complete() {
-        if (pending.decrementAndGet() > 0) {
-            return;
-        }
-        if (batch) {
+    /** Answers, once the body has ended and each event has its outcome. */
+    void answer() {
+        if (results.isBatch()) {
             // To write a long answer takes a while, and it is Kafka's thread, as a rule, that brings the last outcome.
             request.getComponents().getExecutor().execute(this::answerBatch);
-        } else if (results.get(0).problem != null) {
-            answers.problem(response, callback, results.get(0).problem);
         } else {
-            answers.json(response, callback, HttpStatus.ACCEPTED_202, ACCEPTED_ANSWER_BYTES, json -> {
-                json.writeStartObject();
-                results.get(0).writeTo(json);
-                json.writeEndObject();
-            });
+            service.answers.single(response, callback, results.all().get(0));
         }
     }
 
     private void answerBatch() {
-        int accepted = 0;
-        ProblemException toRetry = null;
-        ProblemException hopeless = null;
-        for (Result result : results) {
-            if (result.problem == null) {
-                accepted++;
-            } else if (result.problem.retryAfterSeconds() > 0) {
-                toRetry = result.problem;
-            } else {
-                hopeless = result.problem;
-            }
-        }
-        if (whole && hopeless != null) {
-            // Found out by Kafka alone: larger than its topic takes. To send that again never helps.
-            answers.problem(response, callback, hopeless);
-            return;
-        }
-        if ((whole || accepted == 0) && toRetry != null) {
-            answers.problem(response, callback, toRetry);
-            return;
-        }
-        int status = accepted == results.size()
-                ? HttpStatus.ACCEPTED_202
-                : accepted > 0 ? HttpStatus.MULTI_STATUS_207 : HttpStatus.BAD_REQUEST_400;
-        if (toRetry != null) {
-            response.getHeaders().put(HttpHeader.RETRY_AFTER, toRetry.retryAfterSeconds());
-        }
-        int acceptedCount = accepted;
-        answers.json(response, callback, status, results.size() * ACCEPTED_ANSWER_BYTES, json -> {
-            json.writeStartObject();
-            json.writeNumberField("accepted", acceptedCount);
-            json.writeNumberField("rejected", results.size() - acceptedCount);
-            json.writeArrayFieldStart("results");
-            for (int i = 0; i < results.size(); i++) {
-                json.writeStartObject();
-                json.writeNumberField("index", i);
-                results.get(i).writeTo(json);
-                json.writeEndObject();
-            }
-            json.writeEndArray();
-            json.writeEndObject();
-        });
+        service.answers.batch(response, callback, results.all(), form.whole());
     }
 
     private void fail(Throwable failure) {
@@ -425,55 +266,7 @@ public final class EventsRequest implements EventSplitter.Sink {
         }
         // Where the body itself is at fault there is no telling what would be the rest of it.
         Callback afterwards =
-                failure instanceof ProblemException ? new RequestBodyDrain(request, limits, callback) : callback;
-        answers.problem(response, afterwards, problem);
-    }
-
-    /** What became of one event. */
-    private final class Result implements EventPublisher.Outcome {
-
-        private Fingerprint fingerprint;
-        private byte[] waiting;
-        private int bytes;
-        private long sent;
-        private int partition;
-        private long offset;
-        private ProblemException problem;
-
-        @Override
-        public void acknowledged(int acknowledgedPartition, long acknowledgedOffset) {
-            partition = acknowledgedPartition;
-            offset = acknowledgedOffset;
-            stream.metrics().accepted(bytes, NanoTime.since(sent));
-            complete();
-        }
-
-        @Override
-        public void failed(ProblemException reason) {
-            boolean tooLarge = reason.status() == HttpStatus.PAYLOAD_TOO_LARGE_413;
-            reject(tooLarge ? Rejection.TOO_LARGE : Rejection.UNAVAILABLE, reason);
-            complete();
-        }
-
-        void reject(Rejection rejection, ProblemException reason) {
-            problem = reason;
-            stream.metrics().rejected(rejection);
-        }
-
-        void writeTo(JsonGenerator json) throws IOException {
-            if (problem == null) {
-                json.writeStringField("status", "accepted");
-                json.writeStringField("fingerprint", fingerprint.toString());
-                json.writeStringField("topic", stream.name());
-                json.writeNumberField("partition", partition);
-                json.writeNumberField("offset", offset);
-            } else {
-                json.writeStringField("status", "rejected");
-                json.writeStringField("error", problem.getMessage());
-                if (problem.retryAfterSeconds() > 0) {
-                    json.writeBooleanField("retry", true);
-                }
-            }
-        }
+                failure instanceof ProblemException ? new RequestBodyDrain(request, limits(), callback) : callback;
+        service.answers.problem(response, afterwards, problem);
     }
 }

@@ -9,8 +9,8 @@ import org.eclipse.jetty.http.HttpStatus;
 import org.eclipse.jetty.io.RetainableByteBuffer;
 
 /**
- * Decompresses a body while it arrives, and hands on what it was in small pieces: a body that grows beyond all bounds
- * takes no more memory than one of them. Not thread-safe.
+ * Decompresses a body while it arrives, and passes it on in small pieces: a body that expands without bounds takes no
+ * more memory than one of them. Not thread-safe.
  *
  * <p>The length at the end of the data is checked, the checksum is not.
  */
@@ -20,7 +20,7 @@ final class GzipBody implements AutoCloseable {
 
     private final Decoder decoder;
 
-    /** @param sink takes each piece; what it throws ends the decompression */
+    /** @param sink receives each piece; an exception from it ends the decompression */
     GzipBody(Consumer<ByteBuffer> sink) {
         decoder = new Decoder(sink);
     }

@@ -49,12 +49,11 @@ public final class IngestHandler extends Handler.Wrapper {
     private final Limits limits;
     private final ResponseWriter answers;
     private final ApiKeys apiKeys;
-    /** What all requests together may hold of bodies that have not arrived in full, and of results. */
-    private final Semaphore arriving;
+    private final EventsRequest.Service service;
 
     /**
      * @param streams by name
-     * @param apiKeys who may post, or null where nobody is asked
+     * @param apiKeys the keys that may post, or null where none is required
      */
     public IngestHandler(
             Map<String, EventsRequest.Stream> streams, Limits limits, ResponseWriter answers, ApiKeys apiKeys) {
@@ -62,12 +61,12 @@ public final class IngestHandler extends Handler.Wrapper {
         this.limits = limits;
         this.answers = answers;
         this.apiKeys = apiKeys;
-        arriving = new Semaphore(limits.inFlightBytes());
+        service = new EventsRequest.Service(limits, new Semaphore(limits.inFlightBytes()), new EventsAnswer(answers));
     }
 
     /** The bytes that could still arrive. */
     public int freeBytes() {
-        return arriving.availablePermits();
+        return service.arriving().availablePermits();
     }
 
     /** So that the web server calls on the thread that has noticed the request, and wakes no other for it. */
@@ -95,7 +94,7 @@ public final class IngestHandler extends Handler.Wrapper {
         void run() throws Exception;
     }
 
-    /** For what takes a while. The thread that calls has other connections to look after. */
+    /** For longer work. The calling thread has other connections to serve. */
     private static void onAnotherThread(Request request, Callback callback, Task task) {
         request.getComponents().getExecutor().execute(() -> {
             try {
@@ -152,8 +151,8 @@ public final class IngestHandler extends Handler.Wrapper {
         if (request.getLength() > limits.bodyBytes()) {
             throw EventsRequest.bodyTooLarge(limits);
         }
-        new EventsRequest(stream, limits, arriving, answers, lines, gzip, !legacy, whole, request, response, callback)
-                .read();
+        EventsRequest.Form form = EventsRequest.Form.of(lines, gzip, !legacy, whole);
+        new EventsRequest(stream, service, form, request, response, callback).read();
     }
 
     /** Whether the body is NDJSON. On the path of the first clients, who may not say what they send, it is JSON. */
@@ -174,7 +173,7 @@ public final class IngestHandler extends Handler.Wrapper {
                                 : "JSON in UTF-8 as " + JSON + ", or a JSON object a line as " + NDJSON));
     }
 
-    /** Whether a batch is taken, and answered, as a whole: {@code ?on-error=fail}. */
+    /** Whether a batch is accepted, and answered, as a whole: {@code ?on-error=fail}. */
     private static boolean isAnsweredAsAWhole(Request request) {
         // Nearly no request has a query.
         if (request.getHttpURI().getQuery() == null) {
@@ -182,7 +181,7 @@ public final class IngestHandler extends Handler.Wrapper {
         }
         String found = null;
         for (Fields.Field parameter : Request.extractQueryParameters(request)) {
-            // Taken for another parameter, a misspelt one would let a client lose events without a word.
+            // If a misspelt one were ignored, a client could silently lose events.
             if (parameter.getName().replaceAll("[-_ ]", "").equalsIgnoreCase("onerror")) {
                 if (!parameter.getName().equals(ON_ERROR) || found != null || parameter.hasMultipleValues()) {
                     throw badOnError("is given twice, or written otherwise");

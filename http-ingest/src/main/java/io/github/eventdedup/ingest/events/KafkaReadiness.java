@@ -65,7 +65,7 @@ public final class KafkaReadiness implements AutoCloseable {
         var unused = executor.scheduleWithFixedDelay(this::look, 0, 1, TimeUnit.SECONDS);
     }
 
-    /** What keeps events from being taken, as of about a second ago; empty where nothing does. */
+    /** Why events cannot be accepted, as of about a second ago; empty where they can. */
     public Optional<String> obstacle() {
         return obstacle;
     }
@@ -122,7 +122,7 @@ public final class KafkaReadiness implements AutoCloseable {
     /**
      * Why acks=all cannot succeed for all of a topic's partitions.
      *
-     * @param leastInSync the topic's {@code min.insync.replicas}; the broker asks for no more than there are replicas
+     * @param leastInSync the topic's {@code min.insync.replicas}; the broker requires at most the number of replicas
      */
     static Optional<String> obstacleOf(TopicDescription topic, int leastInSync) {
         Set<AclOperation> allowed = topic.authorizedOperations();
@@ -157,7 +157,7 @@ public final class KafkaReadiness implements AutoCloseable {
         return configs;
     }
 
-    /** What the topic asks for; 1 where the service may not read that. Its deliveries then tell. */
+    /** The topic's setting; 1 where the service may not read it. Then its deliveries show it. */
     private static int leastInSync(KafkaFuture<Config> config) throws InterruptedException {
         try {
             ConfigEntry entry = config.get().get(TopicConfig.MIN_IN_SYNC_REPLICAS_CONFIG);

@@ -7,23 +7,23 @@ import org.eclipse.jetty.server.Request;
 import org.eclipse.jetty.util.Callback;
 
 /**
- * What to do after an answer that was given before the body had arrived: takes the rest of it, and forgets it.
+ * After a response that was sent before the body had arrived: reads the rest of the body, and discards it.
  *
- * <p>To close a connection on which something is still arriving resets it, and a client that is told of the reset may
- * never see the answer, which says why.
+ * <p>Closing a connection while data is still arriving resets it, and after a reset the client may never see the
+ * response, which has the reason.
  */
 final class RequestBodyDrain implements Callback {
 
     private final Request request;
     private final Callback callback;
-    /** What is still taken; whoever sends more is cut off. */
+    /** How much is still read; a client that sends more is cut off. */
     private long left;
 
     /** @param callback completed when the body has ended */
     RequestBodyDrain(Request request, Limits limits, Callback callback) {
         this.request = request;
         this.callback = callback;
-        // A client that expects to be asked for the body sends none now.
+        // A client that waits for 100 Continue sends no body now.
         left = request.getHeaders().contains(HttpHeader.EXPECT) ? 0 : limits.bodyBytes();
     }
 

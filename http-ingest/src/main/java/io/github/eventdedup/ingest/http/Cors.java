@@ -23,7 +23,7 @@ final class Cors {
         handler.setAllowedMethods(Set.of("GET", "POST"));
         handler.setAllowedHeaders(Set.of("Content-Type", "Content-Encoding", "Authorization", "X-API-Key"));
         handler.setExposedHeaders(Set.of("Retry-After"));
-        // Keys are sent by the page itself. With cookies, whoever is logged in somewhere would send them unasked.
+        // Keys are sent by the page itself. Cookies would be sent for any user who is logged in somewhere.
         handler.setAllowCredentials(false);
         return handler;
     }

@@ -38,7 +38,8 @@ final class DocsHandler extends Handler.Wrapper {
     private static final String CSS = "text/css;charset=utf-8";
 
     /**
-     * The page runs only what comes from here, and talks to nobody else. Swagger UI embeds its pictures in its style sheet.
+     * The page runs only scripts of this host, and connects to no other. Swagger UI embeds its pictures in its style
+     * sheet.
      */
     private static final HttpField CONTENT_SECURITY_POLICY = new PreEncodedHttpField(
             "Content-Security-Policy",
@@ -48,7 +49,7 @@ final class DocsHandler extends Handler.Wrapper {
     private static final HttpField NO_SNIFFING = new PreEncodedHttpField("X-Content-Type-Options", "nosniff");
     private static final HttpField NO_REFERRER = new PreEncodedHttpField("Referrer-Policy", "no-referrer");
 
-    /** A new version shows at once; a browser that has the file already is told so in a few bytes. */
+    /** A new version shows at once; a browser that has the file already gets a short 304. */
     private static final HttpField REVALIDATE = new PreEncodedHttpField(HttpHeader.CACHE_CONTROL, "no-cache");
 
     private static final HttpField ALLOW = new PreEncodedHttpField(HttpHeader.ALLOW, "GET, HEAD");

@@ -1,5 +1,6 @@
 package io.github.eventdedup.ingest.http;
 
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.ingest.access.ApiKeys;
 import io.github.eventdedup.ingest.events.IngestHandler;
 import io.github.eventdedup.ingest.events.KafkaReadiness;
@@ -9,7 +10,6 @@ import io.github.eventdedup.ingest.response.AccessLog;
 import io.github.eventdedup.ingest.response.ProblemException;
 import io.github.eventdedup.ingest.response.ResponseWriter;
 import io.github.eventdedup.ingest.settings.IngestSettings;
-import io.github.eventdedup.ingest.settings.StartupException;
 import io.javalin.Javalin;
 import io.javalin.compression.CompressionStrategy;
 import io.javalin.config.JavalinConfig;
@@ -58,7 +58,9 @@ public final class IngestServer implements AutoCloseable {
      */
     private static final Duration LEAST_TIMEOUT_OF_REQUESTS = Duration.ofSeconds(30);
 
-    /** Those beyond are not accepted until others are closed: each takes memory. More than a busy service has. */
+    /**
+     * Further connections are not accepted until others are closed: each needs memory. More than a busy service has.
+     */
     private static final int MOST_CONNECTIONS = 16_000;
 
     /** How long connections may rest when there are too many. */
@@ -77,18 +79,18 @@ public final class IngestServer implements AutoCloseable {
     private final QueuedThreadPool threads;
     private final Javalin javalin;
     /**
-     * How long clients are told before connections are closed. Jetty alone would close those whose answer is being written
-     * at that moment, without having said so in the answer, and with the client's next request on its way.
+     * How long responses announce the close before connections are closed. Jetty alone would close connections whose
+     * response is being written at that moment, unannounced, and with the client's next request on its way.
      */
     private static final Duration NOTICE = Duration.ofSeconds(1);
 
     /**
      * Starts to listen.
      *
-     * @param events takes the requests that carry events
-     * @param apiKeys who may use the service, or null where nobody is asked
-     * @param tls what HTTPS is spoken with, or null for HTTP
-     * @throws StartupException where the port cannot be had
+     * @param events handles the requests that carry events
+     * @param apiKeys the keys that may use the service, or null where none is required
+     * @param tls the certificate of HTTPS, or null for HTTP
+     * @throws ConfigurationException where the port is not available
      */
     public IngestServer(
             IngestSettings settings,
@@ -99,7 +101,7 @@ public final class IngestServer implements AutoCloseable {
             Receipts receipts,
             ApiKeys apiKeys,
             SslContextFactory.Server tls)
-            throws StartupException {
+            throws ConfigurationException {
         this.events = events;
         this.answers = answers;
         docs = new DocsHandler(answers);
@@ -122,7 +124,7 @@ public final class IngestServer implements AutoCloseable {
                     .getConnectedEndPoints()
                     .size());
         } catch (JavalinException e) {
-            throw new StartupException("cannot listen on " + settings.host() + " port " + settings.port()
+            throw new ConfigurationException("cannot listen on " + settings.host() + " port " + settings.port()
                     + "; stop what uses the port, or choose another with DEDUP_HTTP_PORT (" + rootMessage(e) + ")");
         }
     }
@@ -201,7 +203,7 @@ public final class IngestServer implements AutoCloseable {
     private ServerConnector connector(
             Server server, HttpConfiguration http, IngestSettings settings, SslContextFactory.Server tls) {
         if (tls != null) {
-            // Without a check of the name that the client asked for: many come by address.
+            // Without a check of the requested host name: many clients use the address.
             http.addCustomizer(new SecureRequestCustomizer(false));
         }
         http.setRequestHeaderSize(REQUEST_HEADER_BYTES);
@@ -241,7 +243,7 @@ public final class IngestServer implements AutoCloseable {
         connector.setHost(settings.host());
         connector.setPort(settings.port());
         connector.setIdleTimeout(settings.keepAliveTimeout().toMillis());
-        // Java's own 50 is too few for many that connect at once: whoever does not fit in tries again after a second.
+        // Java's own 50 is too few for many that connect at once: those beyond it retry after a second.
         connector.setAcceptQueueSize(1024);
         // A connection that rests is closed this soon once the service drains; one with a request is waited for. Sooner
         // would
@@ -272,7 +274,7 @@ public final class IngestServer implements AutoCloseable {
         try {
             threads.execute(task);
         } catch (RejectedExecutionException e) {
-            LOG.debug("An answer came after the server had stopped", e);
+            LOG.debug("A response came after the server had stopped", e);
         }
     }
 
@@ -321,8 +323,9 @@ public final class IngestServer implements AutoCloseable {
     }
 
     /**
-     * Lets requests in flight finish. For a moment all goes on, but readiness is gone and every answer announces that its
-     * connection closes. Then no new connection is taken, and those left are closed when they rest.
+     * Lets requests in flight finish. For a moment the service continues, but is not ready, and every response
+     * announces that its connection closes. Then no new connection is accepted, and the others are closed when they are
+     * idle.
      *
      * @return false where requests had to be cut off because the drain timeout was over
      */
@@ -337,7 +340,7 @@ public final class IngestServer implements AutoCloseable {
             LOG.warn("Requests in flight outlasted the drain timeout and were cut off");
             return false;
         } catch (Exception e) {
-            LOG.error("The web server did not stop in order", e);
+            LOG.error("The web server did not stop cleanly", e);
             return false;
         }
     }

@@ -37,9 +37,9 @@ final class ProblemErrorHandler extends ErrorHandler {
     }
 
     /**
-     * Leaves the last write to the web server, to which an answer is finished with that. Were it ours, the next request
-     * on the connection could begin before the callback was called; the callback's own failure, that its request is over,
-     * would then be taken for one of the next, and that answered with 500.
+     * Leaves the last write to the web server, which finishes the response with it. If it were ours, the next request
+     * on the connection could begin before the callback was called; the callback's own failure, that its request is
+     * over, would then count as the next request's, which would be answered with 500.
      */
     private static final class Unfinished extends Response.Wrapper {
 

@@ -28,7 +28,7 @@ final class SlowClientGuard extends AbstractLifeCycle {
 
     private static final Duration PERIOD = Duration.ofSeconds(2);
 
-    /** What a request or an answer may take beside what its bytes need: a network that is away for a moment. */
+    /** How long a request or an answer may take beside what its bytes need: for a network that is interrupted. */
     private static final Duration PATIENCE = Duration.ofSeconds(10);
 
     /** Less than the slowest networks carry that are still in use, and enough that a large event cannot take minutes. */
@@ -92,7 +92,7 @@ final class SlowClientGuard extends AbstractLifeCycle {
                 }
             } catch (RuntimeException e) {
                 // An exception that got out would end the watch.
-                LOG.error("A connection could not be looked at", e);
+                LOG.error("A connection could not be checked", e);
             }
         }
         exchanges = current;

@@ -1,9 +1,9 @@
 package io.github.eventdedup.ingest.http;
 
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.ingest.access.FileWatch;
 import io.github.eventdedup.ingest.access.FileWatch.Source;
 import io.github.eventdedup.ingest.settings.IngestSettings.Tls;
-import io.github.eventdedup.ingest.settings.StartupException;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.security.GeneralSecurityException;
@@ -49,7 +49,7 @@ public final class TlsCertificate {
     /** Of a key store that is never written; it has to have one. */
     private static final String PASSWORD = "unused";
 
-    private static final String CONVERT = "write it anew with 'openssl pkey -in KEY -out NEW'";
+    private static final String CONVERT = "convert it with 'openssl pkey -in KEY -out NEW'";
 
     private final Source certificateFile;
     private final Source keyFile;
@@ -61,13 +61,13 @@ public final class TlsCertificate {
     }
 
     /**
-     * Reads the files, and reads them again whenever one changes. A change that cannot be used is logged as one warning,
-     * and the certificate stays. A new one is for new connections; those that are open go on with theirs.
+     * Reads the files, and reads them again whenever one changes. A change that cannot be used is logged as one
+     * warning, and the certificate stays. A new one is for new connections; open ones keep theirs.
      *
-     * @return what the web server makes its connections with, TLS 1.2 and 1.3
-     * @throws StartupException where the files cannot be used, with the setting and what to do
+     * @return the factory of the web server's connections, TLS 1.2 and 1.3
+     * @throws ConfigurationException where the files cannot be used, with the setting and what to do
      */
-    public static SslContextFactory.Server load(Tls tls, FileWatch watch) throws StartupException {
+    public static SslContextFactory.Server load(Tls tls, FileWatch watch) throws ConfigurationException {
         TlsCertificate certificate = new TlsCertificate(tls);
         watch.use(
                 List.of(certificate.certificateFile, certificate.keyFile),
@@ -84,7 +84,7 @@ public final class TlsCertificate {
         return factory;
     }
 
-    private void use(String certificatePem, String keyPem) throws StartupException {
+    private void use(String certificatePem, String keyPem) throws ConfigurationException {
         List<X509Certificate> chain = chain(certificatePem);
         KeyStore keyStore = keyStore(chain, privateKey(keyPem));
         try {
@@ -99,25 +99,25 @@ public final class TlsCertificate {
                 factory.setKeyStore(keyStore);
             }
         } catch (Exception e) {
-            throw new StartupException(certificateFile + " cannot be used: " + e);
+            throw new ConfigurationException(certificateFile + " cannot be used: " + e);
         }
         X509Certificate certificate = chain.get(0);
         LOG.info(
-                "The certificate of {} is in force, valid until {}",
+                "The certificate of {} is in use, valid until {}",
                 certificate.getSubjectX500Principal(),
                 certificate.getNotAfter().toInstant());
         try {
             certificate.checkValidity();
         } catch (CertificateExpiredException | CertificateNotYetValidException e) {
             LOG.warn(
-                    "The certificate in {} is valid from {} to {}, not now: clients will refuse it; replace it",
+                    "The certificate in {} is valid from {} to {}, not now: clients will reject it; replace it",
                     certificateFile.file(),
                     certificate.getNotBefore().toInstant(),
                     certificate.getNotAfter().toInstant());
         }
     }
 
-    private List<X509Certificate> chain(String pem) throws StartupException {
+    private List<X509Certificate> chain(String pem) throws ConfigurationException {
         List<X509Certificate> chain = new ArrayList<>();
         try {
             CertificateFactory x509 = CertificateFactory.getInstance("X.509");
@@ -128,10 +128,10 @@ public final class TlsCertificate {
                 }
             }
         } catch (CertificateException e) {
-            throw new StartupException(certificateFile + " holds a broken certificate: " + e.getMessage());
+            throw new ConfigurationException(certificateFile + " holds a broken certificate: " + e.getMessage());
         }
         if (chain.isEmpty()) {
-            throw new StartupException(certificateFile
+            throw new ConfigurationException(certificateFile
                     + " holds no certificate in PEM, '-----BEGIN CERTIFICATE-----'; name the file that has it,"
                     + " followed by the intermediate ones");
         }
@@ -140,13 +140,13 @@ public final class TlsCertificate {
                 chain.get(i - 1).verify(chain.get(i).getPublicKey());
             }
         } catch (GeneralSecurityException e) {
-            throw new StartupException(certificateFile
-                    + " is no chain: each certificate in it must be signed by the next; put them into that order");
+            throw new ConfigurationException(certificateFile
+                    + " is not a chain: each certificate in it must be signed by the next; put them into that order");
         }
         return chain;
     }
 
-    private PrivateKey privateKey(String pem) throws StartupException {
+    private PrivateKey privateKey(String pem) throws ConfigurationException {
         String other = null;
         for (Matcher block = PEM.matcher(pem); block.find(); ) {
             switch (block.group(1)) {
@@ -160,15 +160,15 @@ public final class TlsCertificate {
             }
         }
         if ("ENCRYPTED PRIVATE KEY".equals(other) || pem.contains("Proc-Type: 4,ENCRYPTED")) {
-            throw new StartupException(keyFile + " is encrypted, and nobody is there to type its passphrase; " + CONVERT
-                    + " and protect the file by its permissions");
+            throw new ConfigurationException(keyFile + " is encrypted, and the service has no passphrase for it; "
+                    + CONVERT + " and protect the file by its permissions");
         }
-        throw new StartupException(keyFile
+        throw new ConfigurationException(keyFile
                 + (other == null ? " holds no private key in PEM" : " holds a key in an older form, '" + other + "'")
                 + "; it must be PKCS #8, '-----BEGIN PRIVATE KEY-----': " + CONVERT);
     }
 
-    private PrivateKey pkcs8(byte[] der) throws StartupException {
+    private PrivateKey pkcs8(byte[] der) throws ConfigurationException {
         for (String algorithm : SIGNATURES.keySet()) {
             try {
                 return KeyFactory.getInstance(algorithm).generatePrivate(new PKCS8EncodedKeySpec(der));
@@ -178,23 +178,23 @@ public final class TlsCertificate {
                 throw new AssertionError("every Java has " + algorithm, e);
             }
         }
-        throw new StartupException(
+        throw new ConfigurationException(
                 keyFile + " holds no key of RSA or EC, or a broken one; make a new one, or " + CONVERT);
     }
 
-    private static byte[] der(Source source, Matcher block) throws StartupException {
+    private static byte[] der(Source source, Matcher block) throws ConfigurationException {
         try {
             // Of the MIME kind, which passes over line ends.
             return Base64.getMimeDecoder().decode(block.group(2));
         } catch (IllegalArgumentException e) {
             // Its message quotes the text.
-            throw new StartupException(source + " is damaged: what it holds is no base64");
+            throw new ConfigurationException(source + " is damaged: its content is not base64");
         }
     }
 
-    private KeyStore keyStore(List<X509Certificate> chain, PrivateKey key) throws StartupException {
+    private KeyStore keyStore(List<X509Certificate> chain, PrivateKey key) throws ConfigurationException {
         if (!belongsTo(chain.get(0), key)) {
-            throw new StartupException(keyFile + " is not the key of the first certificate in " + certificateFile
+            throw new ConfigurationException(keyFile + " is not the key of the first certificate in " + certificateFile
                     + "; a certificate and its key go together, and the certificates that signed it come after it");
         }
         try {
@@ -203,7 +203,7 @@ public final class TlsCertificate {
             keyStore.setKeyEntry("ingest", key, PASSWORD.toCharArray(), chain.toArray(Certificate[]::new));
             return keyStore;
         } catch (GeneralSecurityException | IOException e) {
-            throw new StartupException(certificateFile + " cannot be used: " + e.getMessage());
+            throw new ConfigurationException(certificateFile + " cannot be used: " + e.getMessage());
         }
     }
 

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.io.JsonStringEncoder;
 import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.event.Fingerprint;
 import io.github.eventdedup.event.InvalidEventException;
+import io.github.eventdedup.event.SideTopicHeaders;
 import io.github.eventdedup.event.StreamDefinition;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -64,7 +65,7 @@ public final class DeadLetters implements AutoCloseable {
         /**
          * For the client.
          *
-         * @param rowsCanBeFound whether the table of the stream can be asked for rows; where it cannot, a replay that has
+         * @param rowsCanBeFound whether the table of the stream can be queried for rows; otherwise a replay that has
          *     stored the event since is not seen
          */
         String json(Fingerprint fingerprint, boolean rowsCanBeFound) {
@@ -192,12 +193,12 @@ public final class DeadLetters implements AutoCloseable {
             } catch (WakeupException | InterruptException | InterruptedException e) {
                 break; // closing
             } catch (TimeoutException e) {
-                // That Kafka does not answer is what KafkaReadiness says.
-                LOG.debug("Kafka does not say which dead letters there are", e);
+                // KafkaReadiness reports that Kafka does not answer.
+                LOG.debug("Cannot read the dead letters from Kafka", e);
             } catch (RuntimeException e) {
                 if (!failing) {
                     failing = true;
-                    LOG.warn("Dead letters cannot be looked up at the moment: {}", e.toString());
+                    LOG.warn("Dead letters cannot be looked up, Kafka unavailable, retrying: {}", e.toString());
                 }
                 try {
                     Thread.sleep(PERIOD.toMillis());
@@ -258,10 +259,10 @@ public final class DeadLetters implements AutoCloseable {
                         fingerprint,
                         new Letter(
                                 topic,
-                                Integer.parseInt(header(record, "partition")),
-                                Long.parseLong(header(record, "offset")),
-                                header(record, "reason-code"),
-                                header(record, "reason"),
+                                Integer.parseInt(header(record, SideTopicHeaders.PARTITION)),
+                                Long.parseLong(header(record, SideTopicHeaders.OFFSET)),
+                                header(record, SideTopicHeaders.REASON_CODE),
+                                header(record, SideTopicHeaders.REASON),
                                 Instant.ofEpochMilli(record.timestamp())));
             }
         } catch (RuntimeException e) {
@@ -272,7 +273,7 @@ public final class DeadLetters implements AutoCloseable {
 
     /** What the job has noted, or what the ingest must have answered where the job could not read the event. */
     private static Fingerprint fingerprint(Stream stream, ConsumerRecord<byte[], byte[]> record) {
-        String noted = header(record, "fingerprint");
+        String noted = header(record, SideTopicHeaders.FINGERPRINT);
         if (!noted.isEmpty()) {
             return Fingerprint.of(HexFormat.of().parseHex(noted));
         }

@@ -3,13 +3,14 @@ package io.github.eventdedup.ingest.lookup;
 import com.zaxxer.hikari.HikariConfig;
 import com.zaxxer.hikari.HikariDataSource;
 import com.zaxxer.hikari.util.Credentials;
+import io.github.eventdedup.config.ConfigurationException;
+import io.github.eventdedup.config.Identifiers;
 import io.github.eventdedup.event.Fingerprint;
 import io.github.eventdedup.event.PostgresTable;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.ingest.lookup.DeadLetters.Letter;
 import io.github.eventdedup.ingest.response.ProblemException;
 import io.github.eventdedup.ingest.settings.IngestSettings.Postgres;
-import io.github.eventdedup.ingest.settings.StartupException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.sql.Connection;
@@ -35,12 +36,12 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Says what became of an event: looks for its row in the table of its stream, by the primary key. Copies of it that were
- * dropped are not in there, and so not in the answer; copies that deduplication let through are, as {@code escapes}.
+ * Looks up the row of an event in the table of its stream, by the primary key. Dropped copies of the event are not in
+ * the row, and so not in the response; copies that deduplication let through are, as {@code escapes}.
  *
- * <p>Thread-safe. JDBC blocks, so that it has threads of its own here, as few as connections, with a short queue before
- * them; whoever asks never waits, and has an answer after {@link #TIMEOUT} at the latest, whatever the database does. It
- * need not be there: connections are made when somebody asks.
+ * <p>Thread-safe. JDBC blocks, so it has its own threads here, as few as connections, with a short queue before them. A
+ * caller never waits, and gets a result after {@link #TIMEOUT} at the latest, whatever the database does. The database
+ * need not be available: connections are made on demand.
  */
 public final class Receipts implements AutoCloseable {
 
@@ -49,7 +50,7 @@ public final class Receipts implements AutoCloseable {
 
     static final int CONNECTIONS = 4;
 
-    /** Questions that wait for a connection. A lookup takes about a millisecond; more than these wait for a fault. */
+    /** Lookups that wait for a connection. A lookup takes about a millisecond; more than these mean a fault. */
     static final int WAITING = 64;
 
     private static final Logger LOG = LoggerFactory.getLogger(Receipts.class);
@@ -63,10 +64,10 @@ public final class Receipts implements AutoCloseable {
     private final ThreadPoolExecutor executor;
 
     /**
-     * The way to the row of an event.
+     * How to find the row of an event.
      *
      * @param sql null where the stream's table keeps no fingerprints
-     * @param failing whether the last question failed; the log says it when it begins and when it ends
+     * @param failing whether the last lookup failed; logged when that begins and when it ends
      */
     private record Lookup(String stream, String sql, AtomicBoolean failing) {}
 
@@ -106,19 +107,19 @@ public final class Receipts implements AutoCloseable {
      * @param streams by name
      * @param postgres the database, or null where there is none and so no receipts
      * @param deadLetters where events are looked for that are not stored
-     * @throws StartupException where the database's URL cannot be used
+     * @throws ConfigurationException where the database's URL cannot be used
      */
     public static Receipts connect(Map<String, StreamDefinition> streams, Postgres postgres, DeadLetters deadLetters)
-            throws StartupException {
+            throws ConfigurationException {
         return new Receipts(streams, postgres == null ? null : pool(postgres), deadLetters);
     }
 
-    private static HikariDataSource pool(Postgres postgres) throws StartupException {
+    private static HikariDataSource pool(Postgres postgres) throws ConfigurationException {
         PGSimpleDataSource server = new PGSimpleDataSource();
         try {
             server.setUrl(postgres.url());
         } catch (IllegalArgumentException e) {
-            throw new StartupException("DEDUP_POSTGRES_URL is no URL of a Postgres database: " + postgres.url());
+            throw new ConfigurationException("DEDUP_POSTGRES_URL is no URL of a Postgres database: " + postgres.url());
         }
         // After the URL, which may have other ideas. Seconds.
         server.setConnectTimeout(1);
@@ -132,7 +133,7 @@ public final class Receipts implements AutoCloseable {
         // Asked for each connection that is made, so that a changed password needs no restart.
         config.setCredentialsProvider(() -> Credentials.of(postgres.user(), password(postgres)));
         config.setMaximumPoolSize(CONNECTIONS);
-        // Nobody who does not ask for receipts holds connections, and while the database is away nothing tries again
+        // Without requests for receipts no connection is held, and while the database is unavailable nothing retries
         // and
         // again to make one.
         config.setMinimumIdle(0);
@@ -157,9 +158,8 @@ public final class Receipts implements AutoCloseable {
         if (!(stream.table() instanceof PostgresTable table)) {
             return null;
         }
-        // Lower-case identifiers, as the stream definition demands; quoted because some of those are reserved words.
-        String quoted = '"' + table.name().replace(".", "\".\"") + '"';
-        return "SELECT received_at, kafka_partition, kafka_offset, escapes FROM " + quoted + " WHERE fingerprint = ?";
+        return "SELECT received_at, kafka_partition, kafka_offset, escapes FROM "
+                + Identifiers.postgresTable(table.name()) + " WHERE fingerprint = ?";
     }
 
     /**
@@ -250,11 +250,11 @@ public final class Receipts implements AutoCloseable {
         try {
             Receipt found = select(lookup, fingerprint);
             if (lookup.failing().compareAndSet(true, false)) {
-                LOG.info("Receipts for {} again", lookup.stream());
+                LOG.info("Receipts for {} are available again", lookup.stream());
             }
             receipt.complete(found != null ? found.json() : deadLetter(lookup, fingerprint));
         } catch (SQLException e) {
-            // The pool's own message says only that it waited in vain.
+            // The pool's own message is only that it waited in vain.
             Throwable reason = e.getCause() == null ? e : e.getCause();
             receipt.completeExceptionally(failed(lookup, reason.getMessage()));
         } catch (RuntimeException e) {
@@ -282,7 +282,7 @@ public final class Receipts implements AutoCloseable {
 
     private static ProblemException failed(Lookup lookup, String reason) {
         if (lookup.failing().compareAndSet(false, true)) {
-            LOG.warn("No receipts for {}, Postgres cannot be asked: {}", lookup.stream(), reason);
+            LOG.warn("No receipts for {}, Postgres unavailable, retrying: {}", lookup.stream(), reason);
         }
         return ProblemException.unavailable(
                 "the database cannot be asked at the moment; events are taken all the same; try again");

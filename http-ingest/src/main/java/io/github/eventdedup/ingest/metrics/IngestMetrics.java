@@ -41,11 +41,11 @@ public final class IngestMetrics implements AutoCloseable {
     public enum Rejection {
         /** It is no event of its stream. */
         INVALID,
-        /** It is larger than what is taken. */
+        /** It is larger than the limit. */
         TOO_LARGE,
         /** It is none of these, but came in a batch that was refused as a whole. */
         BATCH,
-        /** Kafka was away or full, so that sending it again can help. */
+        /** Kafka was unavailable or too slow, so sending it again can help. */
         UNAVAILABLE
     }
 
@@ -66,7 +66,8 @@ public final class IngestMetrics implements AutoCloseable {
      */
     public void inFlight(String what, int bound, IntSupplier free) {
         Gauge.builder("dedup.in.flight", () -> bound - free.getAsInt())
-                .description("Bytes of events that wait for Kafka, or of requests that have not been answered")
+                .description(
+                        "Bytes of events that await their acknowledgement, and of requests that have not been answered")
                 .baseUnit("bytes")
                 .tag("of", what)
                 .register(registry);
@@ -134,7 +135,7 @@ public final class IngestMetrics implements AutoCloseable {
                                 .register(registry));
             }
             acknowledgement = Timer.builder("dedup.acknowledgement")
-                    .description("From handing an event to Kafka until its acknowledgement")
+                    .description("Time from handing an event to Kafka until its acknowledgement")
                     .tag("stream", stream)
                     .serviceLevelObjectives(ACKNOWLEDGEMENT_BUCKETS)
                     .register(registry);

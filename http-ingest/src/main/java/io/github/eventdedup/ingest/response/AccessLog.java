@@ -12,8 +12,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Counts every request, also one that the web server itself refuses, and logs it as a line of JSON where that was asked
- * for: never a body, a query or an API key. Thread-safe.
+ * Counts every request, also one that the web server itself rejects, and logs it as a line of JSON where that is
+ * enabled: never a body, a query or an API key. Thread-safe.
  */
 public final class AccessLog implements RequestLog {
 

@@ -8,8 +8,8 @@ import java.util.Map;
 import org.eclipse.jetty.http.HttpStatus;
 
 /**
- * An answer that says why a request was not carried out, as RFC 9457 has it. Thrown from wherever that is found out;
- * carries no stack trace, since it is an answer and not a fault of the program.
+ * A response that says why a request failed, as in RFC 9457. Carries no stack trace, since it is a response and not a
+ * fault of the program.
  */
 public final class ProblemException extends RuntimeException {
 
@@ -65,7 +65,7 @@ public final class ProblemException extends RuntimeException {
         return retryAfterSeconds;
     }
 
-    /** What the answer says beside its body, by the name of the header. */
+    /** The headers of the response, by name. */
     public Map<String, String> headers() {
         if (retryAfterSeconds > 0) {
             return Map.of("Retry-After", Long.toString(retryAfterSeconds));

@@ -24,7 +24,7 @@ public final class ResponseWriter {
 
     private volatile boolean draining;
 
-    /** From now on every answer says that its connection closes. */
+    /** From now on every response announces that its connection closes. */
     public void drain() {
         draining = true;
     }
@@ -34,7 +34,7 @@ public final class ResponseWriter {
         return draining;
     }
 
-    /** What an answer says. */
+    /** The content of a response. */
     public interface Content {
         void writeTo(JsonGenerator json) throws IOException;
     }
@@ -56,7 +56,7 @@ public final class ResponseWriter {
         write(response, callback, problem.status(), PROBLEM_JSON, problem.json());
     }
 
-    /** Answers with these bytes, which nobody may change until they are written. */
+    /** Answers with these bytes, which must not change until they are written. */
     public void write(Response response, Callback callback, int status, HttpField contentType, byte[] body) {
         response.setStatus(status);
         response.getHeaders().put(contentType);

@@ -1,19 +1,17 @@
 package io.github.eventdedup.ingest.settings;
 
-import io.github.eventdedup.event.EnvironmentVariables;
+import io.github.eventdedup.config.BootstrapServers;
+import io.github.eventdedup.config.ConfigurationException;
+import io.github.eventdedup.config.Environment;
+import io.github.eventdedup.config.PostgresUrl;
+import io.github.eventdedup.config.Secret;
 import io.github.eventdedup.event.EventReader;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
-import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
-import java.util.TreeSet;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
@@ -74,7 +72,13 @@ public record IngestSettings(
      * @param user the role to log in as
      * @param password its password
      */
-    public record Postgres(String url, String user, Secret password) {}
+    public record Postgres(String url, String user, Secret password) {
+
+        /** Refuses a URL that cannot be used. */
+        public Postgres {
+            PostgresUrl.check(url);
+        }
+    }
 
     private static final String HOST = "DEDUP_HTTP_HOST";
     private static final String PORT = "DEDUP_HTTP_PORT";
@@ -84,8 +88,6 @@ public record IngestSettings(
     private static final String ALLOW_UNAUTHENTICATED = "DEDUP_ALLOW_UNAUTHENTICATED";
     private static final String CORS_ORIGINS = "DEDUP_CORS_ORIGINS";
     private static final String ACCESS_LOG = "DEDUP_ACCESS_LOG";
-    private static final String KAFKA_BOOTSTRAP_SERVERS = "DEDUP_KAFKA_BOOTSTRAP_SERVERS";
-    private static final String STREAMS_DIR = "DEDUP_STREAMS_DIR";
     private static final String MAX_EVENT_BYTES = "DEDUP_MAX_EVENT_BYTES";
     private static final String MAX_BODY_BYTES = "DEDUP_MAX_BODY_BYTES";
     public static final String MAX_BATCH_EVENTS = "DEDUP_MAX_BATCH_EVENTS";
@@ -94,12 +96,9 @@ public record IngestSettings(
     private static final String DELIVERY_TIMEOUT = "DEDUP_DELIVERY_TIMEOUT";
     private static final String DRAIN_TIMEOUT = "DEDUP_DRAIN_TIMEOUT";
     private static final String KEEP_ALIVE_TIMEOUT = "DEDUP_KEEP_ALIVE_TIMEOUT";
-    private static final String POSTGRES_URL = "DEDUP_POSTGRES_URL";
-    private static final String POSTGRES_USER = "DEDUP_POSTGRES_USER";
-    private static final String POSTGRES_PASSWORD = "DEDUP_POSTGRES_PASSWORD";
-    private static final String POSTGRES_PASSWORD_FILE = "DEDUP_POSTGRES_PASSWORD_FILE";
 
-    private static final Set<String> KEYS = new TreeSet<>(Set.of(
+    /** The environment variables that are read. */
+    public static final List<String> SETTINGS = List.of(
             HOST,
             PORT,
             TLS_CERTIFICATE_FILE,
@@ -108,8 +107,8 @@ public record IngestSettings(
             ALLOW_UNAUTHENTICATED,
             CORS_ORIGINS,
             ACCESS_LOG,
-            KAFKA_BOOTSTRAP_SERVERS,
-            STREAMS_DIR,
+            Environment.KAFKA_BOOTSTRAP_SERVERS,
+            Environment.STREAMS_DIR,
             MAX_EVENT_BYTES,
             MAX_BODY_BYTES,
             MAX_BATCH_EVENTS,
@@ -118,12 +117,10 @@ public record IngestSettings(
             DELIVERY_TIMEOUT,
             DRAIN_TIMEOUT,
             KEEP_ALIVE_TIMEOUT,
-            POSTGRES_URL,
-            POSTGRES_USER,
-            POSTGRES_PASSWORD,
-            POSTGRES_PASSWORD_FILE));
-
-    private static final Pattern DURATION = Pattern.compile("(\\d{1,9})(ms|s|m)");
+            Environment.POSTGRES_URL,
+            Environment.POSTGRES_USER,
+            Environment.POSTGRES_PASSWORD,
+            Secret.fileVariable(Environment.POSTGRES_PASSWORD));
 
     /** A bound below this would refuse for ever an event that is not too large. */
     private static final int LEAST_IN_FLIGHT_BYTES = 2 * EventReader.MAX_EVENT_BYTES;
@@ -136,104 +133,84 @@ public record IngestSettings(
     /** The results of a batch are kept until it is answered. */
     private static final int MOST_BATCH_EVENTS = 100_000;
 
+    /** Refuses brokers that cannot be used. */
+    public IngestSettings {
+        BootstrapServers.check(kafkaBootstrapServers);
+    }
+
     /**
      * Reads the settings; those that are absent have their defaults.
      *
-     * @throws StartupException with every error at once, one a line
+     * @throws ConfigurationException with every error at once, one a line
      */
-    public static IngestSettings from(Map<String, String> variables) throws StartupException {
-        Map<String, String> environment = EnvironmentVariables.settings(variables);
+    public static IngestSettings from(Map<String, String> variables) throws ConfigurationException {
+        Environment environment = new Environment(variables, SETTINGS);
         Reading reading = new Reading(environment);
-        for (String key : new TreeSet<>(environment.keySet())) {
-            if (key.startsWith("DEDUP_") && !KEYS.contains(key)) {
-                reading.error(key, "is not known; known are " + String.join(", ", KEYS));
-            }
-        }
         IngestSettings settings = new IngestSettings(
                 reading.host(),
-                reading.integer(PORT, 8001, 0, 65535),
+                environment.integer(PORT, 8001, 0, 65535),
                 reading.tls(),
-                reading.optionalPath(API_KEYS_FILE),
+                environment.optionalPath(API_KEYS_FILE),
                 reading.origins(),
-                reading.bool(ACCESS_LOG),
-                reading.bootstrapServers(),
-                reading.path(STREAMS_DIR, "streams"),
+                environment.flag(ACCESS_LOG),
+                environment.bootstrapServers(),
+                environment.path(Environment.STREAMS_DIR, "streams"),
                 new Limits(
-                        reading.integer(MAX_EVENT_BYTES, EventReader.MAX_EVENT_BYTES, 1, EventReader.MAX_EVENT_BYTES),
-                        reading.integer(MAX_BODY_BYTES, 8 * 1024 * 1024, 1, MOST_BODY_BYTES),
-                        reading.integer(MAX_BATCH_EVENTS, 10_000, 1, MOST_BATCH_EVENTS),
-                        reading.integer(MAX_NESTING, 32, 1, EventReader.MAX_NESTING),
-                        reading.integer(
+                        environment.integer(
+                                MAX_EVENT_BYTES, EventReader.MAX_EVENT_BYTES, 1, EventReader.MAX_EVENT_BYTES),
+                        environment.integer(MAX_BODY_BYTES, 8 * 1024 * 1024, 1, MOST_BODY_BYTES),
+                        environment.integer(MAX_BATCH_EVENTS, 10_000, 1, MOST_BATCH_EVENTS),
+                        environment.integer(MAX_NESTING, 32, 1, EventReader.MAX_NESTING),
+                        environment.integer(
                                 MAX_IN_FLIGHT_BYTES, 32 * 1024 * 1024, LEAST_IN_FLIGHT_BYTES, MOST_IN_FLIGHT_BYTES)),
-                reading.duration(DELIVERY_TIMEOUT, "5s", Duration.ofSeconds(1), Duration.ofMinutes(2)),
-                reading.duration(DRAIN_TIMEOUT, "30s", Duration.ofMillis(100), Duration.ofMinutes(10)),
+                environment.duration(DELIVERY_TIMEOUT, "5s", Duration.ofSeconds(1), Duration.ofMinutes(2)),
+                environment.duration(DRAIN_TIMEOUT, "30s", Duration.ofMillis(100), Duration.ofMinutes(10)),
                 // Longer than the 60 s after which common load balancers close a connection themselves.
-                reading.duration(KEEP_ALIVE_TIMEOUT, "75s", Duration.ofSeconds(1), Duration.ofHours(1)),
+                environment.duration(KEEP_ALIVE_TIMEOUT, "75s", Duration.ofSeconds(1), Duration.ofHours(1)),
                 reading.postgres());
-        if (environment.containsKey(MAX_EVENT_BYTES)
+        if (environment.has(MAX_EVENT_BYTES)
                 && settings.limits().eventBytes() > settings.limits().bodyBytes()) {
-            reading.error(
+            environment.error(
                     MAX_EVENT_BYTES,
                     "is " + settings.limits().eventBytes() + ", more than the "
                             + settings.limits().bodyBytes() + " of " + MAX_BODY_BYTES
                             + ": such an event could never arrive; raise " + MAX_BODY_BYTES + ", or lower this");
         }
-        if (!reading.errors.isEmpty()) {
-            throw new StartupException("invalid settings:\n  " + String.join("\n  ", reading.errors));
-        }
+        environment.refuseErrors();
         return settings;
     }
 
-    /** The environment, and what was found wrong in it so far. A value with an error reads as its default. */
-    private record Reading(Map<String, String> environment, List<String> errors) {
-
-        Reading(Map<String, String> environment) {
-            this(environment, new ArrayList<>());
-        }
-
-        void error(String key, String message) {
-            errors.add(key + " " + message);
-        }
-
-        String text(String key, String byDefault) {
-            String value = environment.getOrDefault(key, byDefault).strip();
-            if (value.isEmpty()) {
-                error(key, "is empty; leave it out for its default, " + byDefault);
-                return byDefault;
-            }
-            return value;
-        }
+    /** The settings that depend on others. */
+    private record Reading(Environment environment) {
 
         /**
          * Whoever reaches the port can write to the streams, so only this machine can unless there are keys, or the
          * operator says otherwise in as many words.
          */
         String host() {
-            String host = text(HOST, "127.0.0.1");
-            boolean allowed = bool(ALLOW_UNAUTHENTICATED);
-            if (allowed && environment.containsKey(API_KEYS_FILE)) {
-                error(ALLOW_UNAUTHENTICATED, "and " + API_KEYS_FILE + " are both set; leave one out");
+            String host = environment.text(HOST, "127.0.0.1");
+            boolean allowed = environment.flag(ALLOW_UNAUTHENTICATED);
+            if (allowed && environment.has(API_KEYS_FILE)) {
+                environment.error(ALLOW_UNAUTHENTICATED, "and " + API_KEYS_FILE + " are both set; leave one out");
             }
             try {
-                if (!InetAddress.getByName(host).isLoopbackAddress()
-                        && !allowed
-                        && !environment.containsKey(API_KEYS_FILE)) {
-                    error(
+                if (!InetAddress.getByName(host).isLoopbackAddress() && !allowed && !environment.has(API_KEYS_FILE)) {
+                    environment.error(
                             HOST,
                             "is " + host + ", which other machines can reach, and nothing asks them for a key; set "
                                     + API_KEYS_FILE + ", or " + ALLOW_UNAUTHENTICATED + "=true to let anybody post");
                 }
             } catch (UnknownHostException e) {
-                error(HOST, "is " + host + ", which is no address of this machine and no known name");
+                environment.error(HOST, "is " + host + ", which is no address of this machine and no known name");
             }
             return host;
         }
 
         Tls tls() {
-            Path certificate = optionalPath(TLS_CERTIFICATE_FILE);
-            Path privateKey = optionalPath(TLS_PRIVATE_KEY_FILE);
+            Path certificate = environment.optionalPath(TLS_CERTIFICATE_FILE);
+            Path privateKey = environment.optionalPath(TLS_PRIVATE_KEY_FILE);
             if ((certificate == null) != (privateKey == null)) {
-                error(
+                environment.error(
                         certificate == null ? TLS_CERTIFICATE_FILE : TLS_PRIVATE_KEY_FILE,
                         "is not set; a certificate and its key go together");
             }
@@ -241,16 +218,17 @@ public record IngestSettings(
         }
 
         List<String> origins() {
-            if (!environment.containsKey(CORS_ORIGINS)) {
+            if (!environment.has(CORS_ORIGINS)) {
                 return List.of();
             }
-            List<String> origins = Stream.of(text(CORS_ORIGINS, "none").split(",", -1))
+            List<String> origins = Stream.of(
+                            environment.text(CORS_ORIGINS, "none").split(",", -1))
                     .map(String::strip)
                     .toList();
             for (String origin : origins) {
                 // As browsers send it: without a path, and in lower case.
                 if (!origin.matches("https?://[a-z0-9.-]+(:\\d{1,5})?|https?://\\[[0-9a-f:]+](:\\d{1,5})?")) {
-                    error(CORS_ORIGINS, "has '" + origin + "'; write https://host,https://host:port,…");
+                    environment.error(CORS_ORIGINS, "has '" + origin + "'; write https://host,https://host:port,…");
                 }
             }
             return origins;
@@ -258,102 +236,21 @@ public record IngestSettings(
 
         /** Receipts are given where there is a database to read them from. */
         Postgres postgres() {
-            String value = environment.get(POSTGRES_PASSWORD);
-            String file = environment.get(POSTGRES_PASSWORD_FILE);
-            if (!environment.containsKey(POSTGRES_URL)) {
-                for (String key : List.of(POSTGRES_USER, POSTGRES_PASSWORD, POSTGRES_PASSWORD_FILE)) {
-                    if (environment.containsKey(key)) {
-                        error(key, "is of no use without " + POSTGRES_URL);
+            if (!environment.has(Environment.POSTGRES_URL)) {
+                for (String key : List.of(
+                        Environment.POSTGRES_USER,
+                        Environment.POSTGRES_PASSWORD,
+                        Secret.fileVariable(Environment.POSTGRES_PASSWORD))) {
+                    if (environment.has(key)) {
+                        environment.error(key, "is of no use without " + Environment.POSTGRES_URL);
                     }
                 }
                 return null;
             }
-            String url = text(POSTGRES_URL, "none");
-            if (!url.startsWith("jdbc:postgresql://")) {
-                error(POSTGRES_URL, "must be a JDBC URL such as jdbc:postgresql://127.0.0.1:5432/dedup");
-            } else if (EnvironmentVariables.holdsPassword(url)) {
-                error(
-                        POSTGRES_URL,
-                        "holds a password; put it into " + POSTGRES_PASSWORD + " or the file that "
-                                + POSTGRES_PASSWORD_FILE + " names");
-            }
-            if ((value == null) == (file == null)) {
-                error(
-                        POSTGRES_PASSWORD,
-                        value == null
-                                ? "is not set; set it, or " + POSTGRES_PASSWORD_FILE
-                                        + " to the path of a file that holds it"
-                                : "and " + POSTGRES_PASSWORD_FILE + " are both set; leave one out");
-            }
-            Path path = file == null ? null : path(POSTGRES_PASSWORD_FILE, "none");
-            return new Postgres(url, text(POSTGRES_USER, "dedup"), new Secret(value, path));
-        }
-
-        String bootstrapServers() {
-            String servers = text(KAFKA_BOOTSTRAP_SERVERS, "127.0.0.1:9092");
-            for (String server : servers.split(",", -1)) {
-                if (!server.strip().matches("[^\\s:/]+:\\d{1,5}|\\[[0-9a-fA-F:]+]:\\d{1,5}")) {
-                    error(KAFKA_BOOTSTRAP_SERVERS, "has '" + server + "'; write host:port,host:port,…");
-                }
-            }
-            return servers;
-        }
-
-        boolean bool(String key) {
-            String value = text(key, "false");
-            if (!value.equals("true") && !value.equals("false")) {
-                error(key, "is '" + value + "'; write true or false");
-            }
-            return value.equals("true");
-        }
-
-        int integer(String key, int byDefault, int least, int most) {
-            String value = text(key, Integer.toString(byDefault));
-            try {
-                int number = Integer.parseInt(value);
-                if (number >= least && number <= most) {
-                    return number;
-                }
-            } catch (NumberFormatException e) {
-                // Said below, as for a number out of bounds.
-            }
-            error(key, "is '" + value + "'; write a number from " + least + " to " + most);
-            return byDefault;
-        }
-
-        Path optionalPath(String key) {
-            return environment.containsKey(key) ? path(key, "none") : null;
-        }
-
-        Path path(String key, String byDefault) {
-            String value = text(key, byDefault);
-            try {
-                return Path.of(value);
-            } catch (InvalidPathException e) {
-                error(key, "is '" + value + "', which is no path");
-                return Path.of(byDefault);
-            }
-        }
-
-        Duration duration(String key, String byDefault, Duration least, Duration most) {
-            String value = text(key, byDefault);
-            Matcher matcher = DURATION.matcher(value);
-            if (matcher.matches()) {
-                long number = Long.parseLong(matcher.group(1));
-                Duration duration = switch (matcher.group(2)) {
-                    case "ms" -> Duration.ofMillis(number);
-                    case "s" -> Duration.ofSeconds(number);
-                    default -> Duration.ofMinutes(number);
-                };
-                if (duration.compareTo(least) >= 0 && duration.compareTo(most) <= 0) {
-                    return duration;
-                }
-            }
-            error(
-                    key,
-                    "is '" + value + "'; write a time such as 500ms, 5s or 1m, from " + least.toMillis() + "ms to "
-                            + most.toSeconds() + "s");
-            return least;
+            return new Postgres(
+                    environment.postgresUrl(),
+                    environment.text(Environment.POSTGRES_USER, "dedup"),
+                    environment.secret(Environment.POSTGRES_PASSWORD));
         }
     }
 }

@@ -11,9 +11,9 @@ import static io.github.eventdedup.ingest.testing.TestIngest.await;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.ingest.HttpIngest;
 import io.github.eventdedup.ingest.settings.IngestSettings;
-import io.github.eventdedup.ingest.settings.StartupException;
 import io.github.eventdedup.ingest.testing.LogLines;
 import io.github.eventdedup.ingest.testing.RawClient;
 import io.github.eventdedup.ingest.testing.RawClient.Answer;
@@ -86,7 +86,7 @@ class ApiKeysIT {
         TestIngest.awaitReady(ingest.port());
     }
 
-    private IngestSettings settings(Path streams) throws StartupException {
+    private IngestSettings settings(Path streams) throws ConfigurationException {
         return TestIngest.settings(
                 kafka.bootstrapServers(), streams, Map.of("DEDUP_API_KEYS_FILE", keysFile.toString()));
     }
@@ -210,7 +210,7 @@ class ApiKeysIT {
     void doesNotStartWithoutValidKeys() throws Exception {
         Files.writeString(keysFile, "keys:\n- { name: mobile }\n");
         assertThatThrownBy(() -> HttpIngest.start(settings(directory.resolve("streams"))))
-                .isInstanceOf(StartupException.class)
+                .isInstanceOf(ConfigurationException.class)
                 .hasMessageContaining("DEDUP_API_KEYS_FILE: " + keysFile)
                 .hasMessageContaining("entry 1 (mobile): sha256: missing")
                 .hasMessageContaining("entry 1 (mobile): streams: missing");

@@ -5,9 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.ingest.access.FileWatch.Source;
 import io.github.eventdedup.ingest.response.ProblemException;
-import io.github.eventdedup.ingest.settings.StartupException;
 import io.github.eventdedup.ingest.testing.LogLines;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -219,7 +219,7 @@ public class ApiKeysTest {
             assertThat(log.warnings())
                     .singleElement()
                     .asString()
-                    .contains("what was in use stays")
+                    .contains("the previous version stays in use")
                     .contains(file().toString());
         }
     }
@@ -239,7 +239,7 @@ public class ApiKeysTest {
                 other: 1
                 """.formatted(hash, hash, hash.toUpperCase(Locale.ROOT));
         assertThatThrownBy(() -> load(yaml))
-                .isInstanceOf(StartupException.class)
+                .isInstanceOf(ConfigurationException.class)
                 .hasMessageStartingWith("DEDUP_API_KEYS_FILE: " + file() + " is not a valid file of API keys:\n")
                 .message()
                 .satisfies(message -> assertThat(message.lines()).hasSize(1 + 19))
@@ -279,14 +279,14 @@ public class ApiKeysTest {
             })
     void refusesWhatIsNoListOfKeys(String yaml, String error) {
         assertThatThrownBy(() -> load(yaml))
-                .isInstanceOf(StartupException.class)
+                .isInstanceOf(ConfigurationException.class)
                 .hasMessageContaining(error);
     }
 
     @Test
     void saysThatThereIsNoFile() {
         assertThatThrownBy(() -> ApiKeys.load(file(), STREAMS, watch))
-                .isInstanceOf(StartupException.class)
+                .isInstanceOf(ConfigurationException.class)
                 .hasMessage("DEDUP_API_KEYS_FILE: " + file() + " does not exist");
     }
 

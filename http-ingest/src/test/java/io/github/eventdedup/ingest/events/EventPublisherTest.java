@@ -170,7 +170,7 @@ class EventPublisherTest {
             assertThat(log.warnings())
                     .singleElement()
                     .asString()
-                    .contains("Kafka does not take events for " + TOPIC, "it needs the right WRITE");
+                    .contains("Kafka does not accept events for " + TOPIC, "it needs the right WRITE");
         }
     }
 

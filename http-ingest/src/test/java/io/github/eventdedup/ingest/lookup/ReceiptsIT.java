@@ -10,9 +10,9 @@ import static io.github.eventdedup.ingest.testing.TestIngest.await;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.ingest.HttpIngest;
 import io.github.eventdedup.ingest.settings.IngestSettings;
-import io.github.eventdedup.ingest.settings.StartupException;
 import io.github.eventdedup.ingest.testing.RawClient;
 import io.github.eventdedup.ingest.testing.RawClient.Answer;
 import io.github.eventdedup.ingest.testing.TestEvents;
@@ -106,7 +106,7 @@ class ReceiptsIT {
         await().until(() -> get(EVENTS + ABSENT).status() == 404);
     }
 
-    private static IngestSettings settings(Map<String, String> more) throws StartupException {
+    private static IngestSettings settings(Map<String, String> more) throws ConfigurationException {
         return TestIngest.settings(kafka.bootstrapServers(), streams, more);
     }
 
@@ -280,7 +280,7 @@ class ReceiptsIT {
     void saysAtTheStartThatTheUrlIsNone() {
         assertThatThrownBy(() -> HttpIngest.start(settings(Map.of(
                         "DEDUP_POSTGRES_URL", "jdbc:postgresql://host:port/dedup", "DEDUP_POSTGRES_PASSWORD", "p"))))
-                .isInstanceOf(StartupException.class)
+                .isInstanceOf(ConfigurationException.class)
                 .hasMessageContaining("DEDUP_POSTGRES_URL");
     }
 }

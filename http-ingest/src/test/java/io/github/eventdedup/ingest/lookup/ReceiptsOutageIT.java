@@ -139,7 +139,7 @@ class ReceiptsOutageIT {
         // Neither for each request, nor with stack traces.
         assertThat(log().lines().filter(line -> line.contains("No receipts for view-events")))
                 .hasSize(2);
-        assertThat(log().lines().filter(line -> line.contains("Receipts for view-events again")))
+        assertThat(log().lines().filter(line -> line.contains("Receipts for view-events are available again")))
                 .hasSize(2);
         assertThat(log())
                 .contains("refused")

@@ -3,6 +3,8 @@ package io.github.eventdedup.ingest.settings;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.eventdedup.config.ConfigurationException;
+import io.github.eventdedup.config.Secret;
 import io.github.eventdedup.ingest.settings.IngestSettings.Limits;
 import io.github.eventdedup.ingest.settings.IngestSettings.Postgres;
 import io.github.eventdedup.ingest.settings.IngestSettings.Tls;
@@ -99,7 +101,7 @@ class IngestSettingsTest {
                 Map.entry("DEDUP_POSTGRES_URL", "postgres://db"),
                 Map.entry("DEDUP_HTTP_PROT", "8001"));
         assertThatThrownBy(() -> IngestSettings.from(environment))
-                .isInstanceOf(StartupException.class)
+                .isInstanceOf(ConfigurationException.class)
                 .message()
                 .satisfies(message -> assertThat(message.lines()).hasSize(16))
                 .contains("DEDUP_HTTP_HOST is 0.0.0.0, which other machines can reach")

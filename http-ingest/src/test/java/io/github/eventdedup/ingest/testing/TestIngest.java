@@ -1,8 +1,8 @@
 package io.github.eventdedup.ingest.testing;
 
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.ingest.HttpIngest;
 import io.github.eventdedup.ingest.settings.IngestSettings;
-import io.github.eventdedup.ingest.settings.StartupException;
 import java.io.IOException;
 import java.net.ConnectException;
 import java.nio.file.Files;
@@ -59,7 +59,7 @@ public final class TestIngest implements AutoCloseable {
      * @param more beside those that every test needs, or in their place
      */
     public static IngestSettings settings(String kafka, Path streams, Map<String, String> more)
-            throws StartupException {
+            throws ConfigurationException {
         Map<String, String> settings = environment(kafka, 0, streams);
         settings.put("DEDUP_DRAIN_TIMEOUT", "1s");
         settings.putAll(more);

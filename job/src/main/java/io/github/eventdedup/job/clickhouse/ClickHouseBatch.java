@@ -14,13 +14,13 @@ import org.apache.flink.core.memory.DataInputDeserializer;
 import org.apache.flink.core.memory.DataOutputSerializer;
 
 /**
- * Rows that are inserted together. They are part of a completed checkpoint before they are inserted for the first time, so
- * what is inserted again after a failure is the same, byte for byte, under the same token.
+ * Rows that are inserted together. They are part of a completed checkpoint before they are inserted for the first time,
+ * so an insert that is repeated after a failure is the same, byte for byte, under the same token.
  *
  * @param header what stands before the rows in an insert ({@code ClickHouseRowFormat.header})
  * @param events the events, one after the other as {@link IdentifiedEventSerializer} writes them
- * @param reasons empty until the batch is inserted; then the events are those that ClickHouse refused, and for each of them
- *     this says why
+ * @param reasons empty until the batch is inserted; then the events are those that ClickHouse rejected, and this has
+ *     the reason of each
  */
 public record ClickHouseBatch(byte[] header, byte[] events, List<String> reasons) {
 
@@ -46,7 +46,7 @@ public record ClickHouseBatch(byte[] header, byte[] events, List<String> reasons
         }
     }
 
-    /** Every event, in its order. Their rows are what the header says. */
+    /** Every event, in its order. The header describes their rows. */
     List<IdentifiedEvent> read() {
         try {
             List<IdentifiedEvent> read = new ArrayList<>();
@@ -61,8 +61,9 @@ public record ClickHouseBatch(byte[] header, byte[] events, List<String> reasons
     }
 
     /**
-     * By which ClickHouse recognises the batch when it comes again. A digest of all of it, positions in the raw topic
-     * included: two batches that differ must never share a token, for ClickHouse would drop the second without a word.
+     * The token by which ClickHouse recognises the batch when it is inserted again. A digest of all of it, positions in
+     * the raw topic included: two batches that differ must never share a token, because ClickHouse would silently drop
+     * the second.
      */
     String token() {
         try {

@@ -10,9 +10,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Inserts batches of completed checkpoints, each as a whole and under its token. One that ClickHouse does not store as a whole
- * goes on to {@link ClickHouseSplitter} untouched: to insert a part of it here would be forgotten by a recovery, which then
- * inserts the whole of it. Used by the task thread only.
+ * Inserts batches of completed checkpoints, each as a whole and under its token. A batch that ClickHouse does not store
+ * as a whole passes unchanged to {@link ClickHouseSplitter}: a recovery would not remember a part inserted here, and
+ * would insert the whole batch. Used by the task thread only.
  */
 final class ClickHouseCommitter implements Committer<ClickHouseBatch> {
 
@@ -41,8 +41,8 @@ final class ClickHouseCommitter implements Committer<ClickHouseBatch> {
     }
 
     /**
-     * Checks that a table remembers all that a recovery can repeat: the batches here, in at most half of what it remembers,
-     * and what {@link ClickHouseSplitter} inserts.
+     * Checks that a table remembers everything that a recovery can repeat: the batches here, in at most half of its
+     * tokens, and the pieces of {@link ClickHouseSplitter}.
      *
      * @throws IllegalStateException where it does not
      */
@@ -58,12 +58,12 @@ final class ClickHouseCommitter implements Committer<ClickHouseBatch> {
         }
     }
 
-    /** Needs one of Flink's retries ({@code sink.committer.retries}): by it, what is left of a batch gets out of here. */
+    /** Needs one of Flink's retries ({@code sink.committer.retries}): it passes on the rest of a batch. */
     @Override
     public void commit(Collection<CommitRequest<ClickHouseBatch>> requests) throws InterruptedException {
         for (CommitRequest<ClickHouseBatch> request : requests) {
             if (request.getNumberOfRetries() == 0) {
-                // Hands on what is left of it: the next attempt, which follows at once, has nothing more to do.
+                // Passes on the rest of the batch: the next attempt, which follows at once, has nothing more to do.
                 request.updateAndRetryLater(insert(request.getCommittable()));
             }
         }

@@ -29,9 +29,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Inserts a batch under its token, so that the same batch may be inserted any number of times. Waits, for as long as it
- * takes, where ClickHouse is unavailable or something is set up wrongly; meanwhile the job shows backpressure, and Kafka keeps
- * what arrives. Used by the task thread only.
+ * Inserts a batch under its token, so that the same batch may be inserted any number of times. Waits for as long as
+ * ClickHouse is unavailable or misconfigured; meanwhile the job shows backpressure, and Kafka keeps new events. Used by
+ * the task thread only.
  */
 final class ClickHouseInserter implements AutoCloseable {
 
@@ -51,7 +51,7 @@ final class ClickHouseInserter implements AutoCloseable {
             Map.entry("min_insert_block_size_bytes", "268435456"),
             // How many partitions there may be is decided here.
             Map.entry("max_partitions_per_insert_block", "0"),
-            // A table that was altered is to refuse the rows, not to leave out what it does not know.
+            // An altered table must reject the rows, not ignore unknown columns.
             Map.entry("input_format_skip_unknown_fields", "0"),
             Map.entry("input_format_with_names_use_header", "1"),
             Map.entry("input_format_with_types_use_header", "1"));
@@ -71,7 +71,7 @@ final class ClickHouseInserter implements AutoCloseable {
     /**
      * An inserter into the stream's table.
      *
-     * @param schema that of the table as it is now; batches of before it was altered may have another
+     * @param schema the table's current schema; batches from before an ALTER may have another
      * @param tableId of the table that the job's state belongs to ({@link ClickHouseTableId}); null where it is unknown
      */
     ClickHouseInserter(
@@ -93,11 +93,11 @@ final class ClickHouseInserter implements AutoCloseable {
     }
 
     /**
-     * The rows of a batch, as the table of today takes them.
+     * The rows of a batch in the table's current format.
      *
      * @param events those that have a row
      * @param rows theirs, in the same order
-     * @param unfit events of before the table was altered that no longer fit it
+     * @param unfit events from before the table was altered that no longer fit it
      * @param reasons why, one for each of those
      */
     record Rows(List<IdentifiedEvent> events, List<byte[]> rows, List<IdentifiedEvent> unfit, List<String> reasons) {}
@@ -119,7 +119,7 @@ final class ClickHouseInserter implements AutoCloseable {
         }
     }
 
-    /** The rows as they stand in the batch, or written anew where the table was altered since; the token stays. */
+    /** The rows as they are in the batch, or encoded again where the table was altered since; the token stays. */
     Rows rows(ClickHouseBatch batch) {
         List<IdentifiedEvent> events = batch.read();
         if (Arrays.equals(batch.header(), header)) {
@@ -146,7 +146,7 @@ final class ClickHouseInserter implements AutoCloseable {
                 return partitions.of(rows);
             } catch (IOException e) {
                 // Guessing would cut a batch in another way than before, under other tokens.
-                wait.pause("cannot ask for the partitions of rows: " + e.getMessage());
+                wait.pause("cannot query the partitions of rows: " + e.getMessage());
             }
         }
     }
@@ -161,13 +161,13 @@ final class ClickHouseInserter implements AutoCloseable {
         boolean triedBefore = mayBeStored;
         while (!rows.isEmpty()) {
             if (Thread.interrupted()) {
-                // Inserts do not notice. A job that was cancelled would go on for as many as it has pieces.
+                // Inserts do not notice an interrupt: a cancelled job would continue with its remaining pieces.
                 throw new InterruptedException("the task was cancelled");
             }
             try {
                 Optional<String> obstacle = obstacle();
                 if (obstacle.isPresent()) {
-                    wait.pause("cannot take rows, the table " + table + " " + obstacle.get());
+                    wait.pause("cannot insert rows, the table " + table + " " + obstacle.get());
                     continue;
                 }
                 tryInsert(token, rows);
@@ -202,7 +202,7 @@ final class ClickHouseInserter implements AutoCloseable {
             try {
                 return storedRows.hasAll(rows);
             } catch (IOException e) {
-                wait.pause("cannot look for rows that may be stored: " + e.getMessage());
+                wait.pause("cannot query which rows are stored already: " + e.getMessage());
             }
         }
     }
@@ -212,7 +212,10 @@ final class ClickHouseInserter implements AutoCloseable {
         wait.pause(reason);
     }
 
-    /** Asked before each insert: a table that was exchanged or altered under a running job may not recognise what it got. */
+    /**
+     * Checked before each insert: a table that was exchanged or altered under a running job may not recognise earlier
+     * inserts.
+     */
     private Optional<String> obstacle() {
         if (client == null) {
             client = login.connect();

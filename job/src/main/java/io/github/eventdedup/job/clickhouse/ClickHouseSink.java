@@ -45,7 +45,7 @@ public final class ClickHouseSink
      *
      * @param schema of the table; the events' columns are encoded with its format
      * @param tableId of the table that the job's state belongs to; null where it is unknown
-     * @param deadLetters takes the events that the database refuses
+     * @param deadLetters receives the events that the database rejects
      */
     public ClickHouseSink(
             StreamDefinition stream,

@@ -28,12 +28,12 @@ import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 
 /**
- * Stores what is left of batches that could not be inserted as a whole: in ever smaller pieces, until a row that ClickHouse
- * rejects stands alone and becomes a dead letter (docs/adr/0019-clickhouse-pieces.md).
+ * Stores the rows of batches that could not be inserted as a whole: in ever smaller pieces, until a row that ClickHouse
+ * rejects is alone and becomes a dead letter (docs/adr/0019-clickhouse-pieces.md).
  *
- * <p>Whatever is done here was decided in a completed checkpoint. A piece, its rows and so its token, is part of one before it
- * is inserted for the first time; a row is noted as rejected in one before its dead letter leaves. So a recovery, whenever it
- * comes and whatever was mended meanwhile, finds pieces that it may insert again and rejections that are final.
+ * <p>Every action here is recorded in a completed checkpoint first. A piece, with its rows and so its token, is part of
+ * one before it is first inserted; a row is marked as rejected in one before its dead letter leaves. So a recovery at
+ * any time, whatever was fixed meanwhile, finds pieces that it may insert again and rejections that are final.
  *
  * <p>Between two checkpoints it makes no more parts than a share of those that the table remembers.
  */
@@ -45,7 +45,9 @@ public final class ClickHouseSplitter extends AbstractStreamOperator<DeadLetter>
     /** Into how many pieces rows are cut where one of them is rejected. */
     private static final int PIECES = 16;
 
-    /** How often a row alone may fail with an error of unknown meaning, while others are stored, before it is rejected. */
+    /**
+     * How often a single row may fail with an error of unknown meaning, while others are stored, before it is rejected.
+     */
     private static final int ATTEMPTS = 3;
 
     /** From here on an error of unknown meaning that hits every row is waited for. */
@@ -186,7 +188,7 @@ public final class ClickHouseSplitter extends AbstractStreamOperator<DeadLetter>
                         if (othersAreStored || heldBytes() < MAX_HELD_BYTES) {
                             return;
                         }
-                        inserter.pause("no row is stored, correct the table: " + e.getMessage());
+                        inserter.pause("no rows are stored, correct the table: " + e.getMessage());
                         continue;
                     }
                 }
@@ -251,7 +253,9 @@ public final class ClickHouseSplitter extends AbstractStreamOperator<DeadLetter>
         for (IdentifiedEvent event : rejected.read()) {
             refused.increment();
             output.collect(new StreamRecord<>(DeadLetter.rejected(
-                    event, ReasonCode.REJECTED_BY_CLICKHOUSE, "ClickHouse refused the row: " + reasons.next())));
+                    event,
+                    ReasonCode.REJECTED_BY_CLICKHOUSE,
+                    ReasonCode.REJECTED_BY_CLICKHOUSE.rejection() + ": " + reasons.next())));
         }
     }
 

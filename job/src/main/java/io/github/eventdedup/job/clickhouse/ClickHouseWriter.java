@@ -21,7 +21,7 @@ final class ClickHouseWriter implements CommittingSinkWriter<IdentifiedEvent, Cl
     /** Around 170,000 logins, each with what a dead letter of it would need. Checkpoints copy it, so the heap needs thrice this. */
     static final long MAX_HELD_BYTES = 32 << 20;
 
-    /** What a writer that holds enough takes on: the barrier of the checkpoint that relieves it is behind these rows. */
+    /** What a full writer still accepts: the barrier of the checkpoint that empties it is behind these rows. */
     private static final int TRICKLE_BYTES_PER_MILLI = 1024;
 
     private final byte[] header;

@@ -38,7 +38,7 @@ final class DatabaseWait {
             beganMillis = System.currentTimeMillis();
         }
         if (!newReason.equals(reason)) {
-            log.warn("{}: no row is stored until this is over, and none is lost: {}", database, newReason);
+            log.warn("{} accepts no rows, retrying; no rows are lost: {}", database, newReason);
         }
         reason = newReason;
     }
@@ -46,10 +46,7 @@ final class DatabaseWait {
     /** The database has stored rows. */
     void over() {
         if (reason != null) {
-            log.info(
-                    "{}: rows are stored again, after {} s",
-                    database,
-                    (System.currentTimeMillis() - beganMillis) / 1000);
+            log.info("{} accepts rows again, after {} s", database, (System.currentTimeMillis() - beganMillis) / 1000);
             reason = null;
         }
         backoffMillis = MIN_BACKOFF_MILLIS;

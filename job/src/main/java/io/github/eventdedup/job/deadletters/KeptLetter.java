@@ -3,6 +3,7 @@ package io.github.eventdedup.job.deadletters;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import io.github.eventdedup.event.ReasonCode;
+import io.github.eventdedup.event.SideTopicHeaders;
 import java.time.Instant;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.header.Header;
@@ -48,31 +49,30 @@ public record KeptLetter(
     public static KeptLetter of(ConsumerRecord<byte[], byte[]> record) {
         Headers headers = record.headers();
         try {
-            String reason = text(headers, "reason", "");
-            String code = text(headers, "reason-code", null);
+            String reason = text(headers, SideTopicHeaders.REASON, "");
+            String code = text(headers, SideTopicHeaders.REASON_CODE, null);
             return new KeptLetter(
                     record.partition(),
                     record.offset(),
                     Instant.ofEpochMilli(record.timestamp()),
-                    Integer.parseInt(text(headers, "partition", "")),
-                    Long.parseLong(text(headers, "offset", "")),
-                    Long.parseLong(text(headers, "timestamp", "")),
+                    Integer.parseInt(text(headers, SideTopicHeaders.PARTITION, "")),
+                    Long.parseLong(text(headers, SideTopicHeaders.OFFSET, "")),
+                    Long.parseLong(text(headers, SideTopicHeaders.TIMESTAMP, "")),
                     code == null ? codeOfEarlierVersions(reason) : code,
                     reason,
-                    text(headers, "fingerprint", null),
-                    text(headers, "state-id", null),
-                    Integer.parseInt(text(headers, "replay-attempt", "0")),
-                    headers.lastHeader("value-omitted") == null && headers.lastHeader("original-omitted") == null);
+                    text(headers, SideTopicHeaders.FINGERPRINT, null),
+                    text(headers, SideTopicHeaders.STATE_ID, null),
+                    Integer.parseInt(text(headers, SideTopicHeaders.REPLAY_ATTEMPT, "0")),
+                    headers.lastHeader(SideTopicHeaders.VALUE_OMITTED) == null
+                            && headers.lastHeader(SideTopicHeaders.ORIGINAL_OMITTED) == null);
         } catch (NumberFormatException e) {
             return null;
         }
     }
 
     private static String codeOfEarlierVersions(String reason) {
-        if (reason.startsWith("Postgres refused")) {
-            return ReasonCode.REJECTED_BY_POSTGRES.code();
-        }
-        return reason.startsWith("ClickHouse refused") ? ReasonCode.REJECTED_BY_CLICKHOUSE.code() : UNKNOWN_CODE;
+        ReasonCode code = ReasonCode.ofRejection(reason);
+        return code == null ? UNKNOWN_CODE : code.code();
     }
 
     private static String text(Headers headers, String name, String otherwise) {
@@ -90,7 +90,7 @@ public record KeptLetter(
      * was invalid the last time: the job had another definition then.
      */
     String replayReasonCode() {
-        boolean isRejected = reasonCode.startsWith("rejected-by-");
+        boolean isRejected = ReasonCode.isRejection(reasonCode);
         return fingerprint != null && !isRejected ? ReasonCode.REJECTED_BY_POSTGRES.code() : reasonCode;
     }
 

@@ -1,20 +1,20 @@
 package io.github.eventdedup.job.deadletters;
 
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.event.ClickHouseTable;
 import io.github.eventdedup.event.Event;
 import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.event.InvalidEventException;
 import io.github.eventdedup.event.PostgresTable;
+import io.github.eventdedup.event.SideTopicHeaders;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.job.clickhouse.table.ClickHouseErrors;
 import io.github.eventdedup.job.clickhouse.table.ClickHouseSchema;
 import io.github.eventdedup.job.deadletters.LetterTopics.LettersException;
-import io.github.eventdedup.job.kafka.SideTopics;
 import io.github.eventdedup.job.model.Replay;
 import io.github.eventdedup.job.model.RowFormat;
 import io.github.eventdedup.job.postgres.PostgresRowFormat;
 import io.github.eventdedup.job.settings.Endpoints;
-import io.github.eventdedup.job.settings.InvalidSettingsException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -31,7 +31,7 @@ import org.apache.kafka.common.header.internals.RecordHeaders;
  * Sends dead letters to the raw topic again ({@link Replay}). A letter is noted as replayed once Kafka has its record: where
  * the command is killed in between, the letter is sent a second time, and the job drops the second copy.
  */
-public final class LetterReplay {
+final class LetterReplay {
 
     private static final int MAX_BATCH = 500;
     private static final long MAX_BATCH_BYTES = 16 << 20;
@@ -53,9 +53,9 @@ public final class LetterReplay {
      * @param place where it was sent, {@code partition:offset}, or null
      * @param refusal why it was not, or null
      */
-    public record Result(String place, String refusal) {
+    record Result(String place, String refusal) {
 
-        public boolean sent() {
+        boolean sent() {
             return refusal == null;
         }
 
@@ -69,13 +69,13 @@ public final class LetterReplay {
     }
 
     /** @param results is told what has become of each letter */
-    public LetterReplay(
+    LetterReplay(
             StreamDefinition stream,
             Endpoints endpoints,
             LetterTopics topics,
             boolean dryRun,
             BiConsumer<KeptLetter, Result> results)
-            throws InvalidSettingsException {
+            throws ConfigurationException {
         this.stream = stream;
         this.topics = topics;
         this.dryRun = dryRun;
@@ -85,7 +85,7 @@ public final class LetterReplay {
     }
 
     /** The same as the job's, so that what is refused here is what the job would refuse. */
-    private static RowFormat format(StreamDefinition stream, Endpoints endpoints) throws InvalidSettingsException {
+    private static RowFormat format(StreamDefinition stream, Endpoints endpoints) throws ConfigurationException {
         if (stream.table() instanceof ClickHouseTable table) {
             ClickHouseSchema schema;
             try {
@@ -94,7 +94,7 @@ public final class LetterReplay {
                 throw new LettersException(ClickHouseErrors.cannotBeUsed(endpoints.clickHouse(), e));
             }
             if (!schema.findings().isEmpty()) {
-                throw new InvalidSettingsException(schema.findings());
+                throw new ConfigurationException(schema.findings());
             }
             return schema.format();
         }
@@ -102,7 +102,7 @@ public final class LetterReplay {
     }
 
     /** Takes a letter, with its record in the dead-letters topic; sends it at once, or with the next ones. */
-    public void add(KeptLetter letter, ConsumerRecord<byte[], byte[]> record) {
+    void add(KeptLetter letter, ConsumerRecord<byte[], byte[]> record) {
         ProducerRecord<byte[], byte[]> replay;
         try {
             replay = replayOf(letter, record);
@@ -132,8 +132,8 @@ public final class LetterReplay {
         RecordHeaders headers = new RecordHeaders();
         if (letter.isWhole()) {
             for (Header header : record.headers()) {
-                if (header.key().startsWith(SideTopics.ORIGINAL_HEADER)) {
-                    headers.add(header.key().substring(SideTopics.ORIGINAL_HEADER.length()), header.value());
+                if (header.key().startsWith(SideTopicHeaders.ORIGINAL_HEADER)) {
+                    headers.add(header.key().substring(SideTopicHeaders.ORIGINAL_HEADER.length()), header.value());
                 }
             }
         } else {
@@ -161,7 +161,7 @@ public final class LetterReplay {
     }
 
     /** Sends what was taken, and notes it. */
-    public void flush() {
+    void flush() {
         if (batch.isEmpty()) {
             return;
         }
@@ -187,11 +187,11 @@ public final class LetterReplay {
         batchBytes = 0;
     }
 
-    public int sent() {
+    int sent() {
         return sent;
     }
 
-    public int refused() {
+    int refused() {
         return refused;
     }
 

@@ -59,7 +59,7 @@ public final class LetterTopics implements AutoCloseable {
 
     /** Compacted: key of the letter, and what was done with it. */
     String handledTopic() {
-        return stream.deadLettersTopic() + ".handled";
+        return stream.handledLettersTopic();
     }
 
     /** What was done with letters, by {@link KeptLetter#key}. */

@@ -77,7 +77,7 @@ public final class RawTopic
                 .setBootstrapServers(bootstrapServers)
                 .setTopics(stream.stream())
                 // Offsets live in Flink's checkpoints; the group only shows the lag to Kafka's own tools.
-                .setGroupId("dedup-" + stream.stream())
+                .setGroupId(stream.consumerGroup())
                 .setStartingOffsets(new Beginnings())
                 .setProperty("isolation.level", "read_committed")
                 .setProperty("fetch.min.bytes", Integer.toString(FETCH_MIN_BYTES))

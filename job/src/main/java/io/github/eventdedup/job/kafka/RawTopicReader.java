@@ -102,12 +102,12 @@ final class RawTopicReader implements SourceReader<SourceRecord, KafkaPartitionS
                     }
                     if (!(e.getCause() instanceof RetriableException)) {
                         throw new IllegalStateException(
-                                "Kafka does not say what topic '" + topic + "' holds: "
+                                "cannot query the offsets of topic '" + topic + "' from Kafka: "
                                         + e.getCause().getMessage(),
                                 e);
                     }
                     LOG.warn(
-                            "Kafka is unavailable, trying again in {} ms: {}",
+                            "Kafka unavailable, retrying in {} ms: {}",
                             backoff,
                             e.getCause().getMessage());
                     Thread.sleep(backoff);
@@ -116,7 +116,7 @@ final class RawTopicReader implements SourceReader<SourceRecord, KafkaPartitionS
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw new IllegalStateException("interrupted while asking Kafka for its offsets", e);
+            throw new IllegalStateException("interrupted while querying offsets from Kafka", e);
         } finally {
             admin.close(Duration.ZERO);
         }

@@ -63,14 +63,14 @@ final class RawTopicWatch implements SplitEnumerator<KafkaPartitionSplit, KafkaS
         return sideTopics.stream().filter(name -> !topics.contains(name)).toList();
     }
 
-    /** A sink would say no more than that Kafka does not know a topic, and not which. */
+    /** A sink reports only that Kafka does not know a topic, and not which. */
     private void requireSideTopics(List<String> missing, Throwable failure) {
         if (failure != null) {
             LOG.debug("the side topics of '{}' are not known", topic, failure);
         } else if (!missing.isEmpty()) {
             throw new IllegalStateException("Kafka has no topic '" + String.join("', '", missing)
-                    + "': it was deleted, or the job may not describe it. Create it again, as ./dedup down and up or"
-                    + " Setup do, or grant DESCRIBE; the job goes on then");
+                    + "': it was deleted, or the job has no permission to describe it. Create it again, as ./dedup down and up or"
+                    + " Setup do, or grant DESCRIBE; then the job continues");
         }
     }
 

@@ -2,6 +2,7 @@ package io.github.eventdedup.job.kafka;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import io.github.eventdedup.event.SideTopicHeaders;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.job.model.DeadLetter;
 import io.github.eventdedup.job.model.HeaderBytes;
@@ -24,16 +25,14 @@ import org.apache.kafka.common.header.Headers;
 public final class SideTopics {
 
     /**
-     * The largest value that is copied. A topic's limit is for compressed batches: a few megabytes there can be gigabytes
-     * here, which no producer would send on. Such a value stays where it is, and the dead letter says so.
+     * The largest value that is copied. A topic's limit is for compressed batches: a few megabytes there can be
+     * gigabytes here, which no producer would send on. Such a value stays in the raw topic, and the dead letter names
+     * its position.
      */
     public static final int MAX_VALUE_BYTES = 16 << 20;
 
     /** The most that key and headers of a record may have to be copied: a side topic has 64 KiB more room than the raw topic. */
     private static final int MAX_ORIGINAL_BYTES = 16 << 10;
-
-    /** Before the name of each header that the record had. */
-    public static final String ORIGINAL_HEADER = "original-header.";
 
     public static final int MAX_REQUEST_BYTES = MAX_VALUE_BYTES + (1 << 20);
 
@@ -52,10 +51,13 @@ public final class SideTopics {
                 topic,
                 rawTopic,
                 replay == null ? source : source.at(replay.partition(), replay.offset(), source.timestamp()));
-        header(record.headers(), "fingerprint", event.fingerprint().toString());
+        header(
+                record.headers(),
+                SideTopicHeaders.FINGERPRINT,
+                event.fingerprint().toString());
         if (replay != null) {
-            header(record.headers(), "replay-of", source.partition() + ":" + source.offset());
-            header(record.headers(), "replay-attempt", Integer.toString(replay.attempt()));
+            header(record.headers(), SideTopicHeaders.REPLAY_OF, source.partition() + ":" + source.offset());
+            header(record.headers(), SideTopicHeaders.REPLAY_ATTEMPT, Integer.toString(replay.attempt()));
         }
         return record;
     }
@@ -81,18 +83,21 @@ public final class SideTopics {
                         null, source.partition(), source.offset(), source.timestamp(), source.key(), source.headers())
                 : source;
         ProducerRecord<byte[], byte[]> record = record(topic, rawTopic, kept);
-        header(record.headers(), "reason", letter.reason());
-        header(record.headers(), "reason-code", letter.reasonCode());
-        header(record.headers(), "state-id", stateId);
+        header(record.headers(), SideTopicHeaders.REASON, letter.reason());
+        header(record.headers(), SideTopicHeaders.REASON_CODE, letter.reasonCode());
+        header(record.headers(), SideTopicHeaders.STATE_ID, stateId);
         if (letter.fingerprint() != null) {
-            header(record.headers(), "fingerprint", letter.fingerprint());
+            header(record.headers(), SideTopicHeaders.FINGERPRINT, letter.fingerprint());
         }
         if (letter.attempt() > 0) {
-            header(record.headers(), "replay-attempt", Integer.toString(letter.attempt()));
-            header(record.headers(), "replayed-at", letter.replayedAt());
+            header(record.headers(), SideTopicHeaders.REPLAY_ATTEMPT, Integer.toString(letter.attempt()));
+            header(record.headers(), SideTopicHeaders.REPLAYED_AT, letter.replayedAt());
         }
         if (omitted) {
-            header(record.headers(), "value-omitted", source.value().length + " bytes; read them at the position");
+            header(
+                    record.headers(),
+                    SideTopicHeaders.VALUE_OMITTED,
+                    source.value().length + " bytes; read them at the position");
         }
         return record;
     }
@@ -114,10 +119,10 @@ public final class SideTopics {
         String position = source.partition() + ":" + source.offset();
         ProducerRecord<byte[], byte[]> record =
                 new ProducerRecord<>(topic, null, position.getBytes(UTF_8), source.value());
-        header(record.headers(), "topic", rawTopic);
-        header(record.headers(), "partition", Integer.toString(source.partition()));
-        header(record.headers(), "offset", Long.toString(source.offset()));
-        header(record.headers(), "timestamp", Long.toString(source.timestamp()));
+        header(record.headers(), SideTopicHeaders.TOPIC, rawTopic);
+        header(record.headers(), SideTopicHeaders.PARTITION, Integer.toString(source.partition()));
+        header(record.headers(), SideTopicHeaders.OFFSET, Long.toString(source.offset()));
+        header(record.headers(), SideTopicHeaders.TIMESTAMP, Long.toString(source.timestamp()));
         // As Spring writes them, and other tools read them.
         header(record.headers(), "kafka_dlt-original-topic", rawTopic);
         record.headers()
@@ -138,14 +143,17 @@ public final class SideTopics {
         int bytes = (source.key() == null ? 0 : source.key().length)
                 + (source.headers() == null ? 0 : source.headers().length);
         if (bytes > MAX_ORIGINAL_BYTES) {
-            header(headers, "original-omitted", bytes + " bytes of key and headers; read them at the position");
+            header(
+                    headers,
+                    SideTopicHeaders.ORIGINAL_OMITTED,
+                    bytes + " bytes of key and headers; read them at the position");
             return;
         }
         if (source.key() != null) {
-            headers.add("original-key", source.key());
+            headers.add(SideTopicHeaders.ORIGINAL_KEY, source.key());
         }
         for (Header header : HeaderBytes.read(source.headers())) {
-            headers.add(ORIGINAL_HEADER + header.key(), header.value());
+            headers.add(SideTopicHeaders.ORIGINAL_HEADER + header.key(), header.value());
         }
     }
 

@@ -34,8 +34,8 @@ public final class TopicCreation {
     private TopicCreation() {}
 
     /**
-     * Creates those that are not there, and returns when they take records; leaves those that are there as they are, for
-     * somebody may have changed them.
+     * Creates those that are not there, and returns when they take records; leaves those that are there as they are,
+     * for they may have been changed.
      */
     public static void create(Endpoints endpoints, List<StreamDefinition> streams, List<String> errors) {
         List<NewTopic> topics =
@@ -63,7 +63,7 @@ public final class TopicCreation {
             awaitLeaders(endpoints, created);
         } catch (TimeoutException e) {
             errors.add(
-                    "the new topics do not take records yet: wait until Kafka's log says that their partitions have a"
+                    "the new topics do not accept records yet: wait until Kafka's log says that their partitions have a"
                             + " leader (" + e.getMessage() + ")");
         } catch (KafkaException e) {
             errors.add(endpoints.kafkaDoesNotAnswer(e));
@@ -103,7 +103,7 @@ public final class TopicCreation {
                         .configs(Map.of(
                                 "max.message.bytes",
                                 Integer.toString(ASIDE_MAX_BYTES),
-                                // Kept until somebody has looked.
+                                // Kept until an operator has looked at them.
                                 "retention.ms",
                                 "-1")));
     }

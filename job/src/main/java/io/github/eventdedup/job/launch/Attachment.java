@@ -1,13 +1,13 @@
 package io.github.eventdedup.job.launch;
 
 import com.clickhouse.client.api.Client;
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.event.ClickHouseTable;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.job.clickhouse.table.ClickHouseErrors;
 import io.github.eventdedup.job.clickhouse.table.ClickHouseTableId;
 import io.github.eventdedup.job.kafka.TopicIds;
 import io.github.eventdedup.job.settings.Endpoints;
-import io.github.eventdedup.job.settings.InvalidSettingsException;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -33,15 +33,15 @@ public record Attachment(String kafkaClusterId, String topicId, Map<Integer, Lon
     /**
      * Asks Kafka, and ClickHouse where the stream ends there.
      *
-     * @throws InvalidSettingsException where one of them gives no answer
+     * @throws ConfigurationException where one of them gives no answer
      */
-    public static Attachment of(StreamDefinition stream, Endpoints endpoints) throws InvalidSettingsException {
+    public static Attachment of(StreamDefinition stream, Endpoints endpoints) throws ConfigurationException {
         String tableId = null;
         if (stream.table() instanceof ClickHouseTable table) {
             try (Client client = endpoints.clickHouse().connect()) {
                 tableId = ClickHouseTableId.of(client, endpoints.clickHouse(), table.name());
             } catch (RuntimeException e) {
-                throw new InvalidSettingsException(List.of(ClickHouseErrors.cannotBeUsed(endpoints.clickHouse(), e)));
+                throw new ConfigurationException(List.of(ClickHouseErrors.cannotBeUsed(endpoints.clickHouse(), e)));
             }
         }
         try (Admin admin = endpoints.kafka()) {
@@ -49,10 +49,10 @@ public record Attachment(String kafkaClusterId, String topicId, Map<Integer, Lon
             return new Attachment(
                     admin.describeCluster().clusterId().get(), TopicIds.of(topic), ends(admin, topic), tableId);
         } catch (ExecutionException | KafkaException e) {
-            throw new InvalidSettingsException(List.of(endpoints.kafkaDoesNotAnswer(e)));
+            throw new ConfigurationException(List.of(endpoints.kafkaDoesNotAnswer(e)));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw new InvalidSettingsException(List.of("interrupted while asking Kafka"));
+            throw new ConfigurationException(List.of("interrupted while querying Kafka"));
         }
     }
 

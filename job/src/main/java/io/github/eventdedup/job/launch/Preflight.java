@@ -1,5 +1,6 @@
 package io.github.eventdedup.job.launch;
 
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.event.ClickHouseTable;
 import io.github.eventdedup.event.PostgresTable;
 import io.github.eventdedup.event.StreamDefinition;
@@ -7,7 +8,6 @@ import io.github.eventdedup.job.clickhouse.table.ClickHouseErrors;
 import io.github.eventdedup.job.clickhouse.table.ClickHouseSchema;
 import io.github.eventdedup.job.postgres.PostgresPreflight;
 import io.github.eventdedup.job.settings.Endpoints;
-import io.github.eventdedup.job.settings.InvalidSettingsException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -21,7 +21,10 @@ import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.config.TopicConfig;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 
-/** Looks, before the job is submitted, for what would only fail once it runs. Each finding is a line that says what to do. */
+/**
+ * Finds, before the job is submitted, errors that would otherwise show once it runs. Each finding is a line that says
+ * what to do.
+ */
 public final class Preflight {
 
     /** What headers and framing add to a record that becomes a dead letter. */
@@ -39,9 +42,9 @@ public final class Preflight {
     /**
      * Checks Kafka and the stream's database.
      *
-     * @throws InvalidSettingsException with everything that was found
+     * @throws ConfigurationException with everything that was found
      */
-    public static void check(StreamDefinition stream, Endpoints endpoints) throws InvalidSettingsException {
+    public static void check(StreamDefinition stream, Endpoints endpoints) throws ConfigurationException {
         Preflight preflight = new Preflight(stream, endpoints);
         preflight.checkKafka();
         if (stream.table() instanceof PostgresTable table) {
@@ -51,7 +54,7 @@ public final class Preflight {
             preflight.checkClickHouse((ClickHouseTable) stream.table());
         }
         if (!preflight.findings.isEmpty()) {
-            throw new InvalidSettingsException(preflight.findings);
+            throw new ConfigurationException(preflight.findings);
         }
     }
 
@@ -73,7 +76,7 @@ public final class Preflight {
             findings.add(endpoints.kafkaDoesNotAnswer(e));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            findings.add("interrupted while asking Kafka");
+            findings.add("interrupted while querying Kafka");
         } catch (KafkaException e) {
             findings.add(endpoints.kafkaDoesNotAnswer(e));
         }
@@ -112,7 +115,7 @@ public final class Preflight {
         long largest = maxBytes(topics, stream.stream());
         for (String topic : List.of(stream.duplicatesTopic(), stream.deadLettersTopic())) {
             if (maxBytes(topics, topic) < largest + DEAD_LETTER_OVERHEAD_BYTES) {
-                findings.add("topic '" + topic + "' takes records of " + maxBytes(topics, topic) + " bytes: set its"
+                findings.add("topic '" + topic + "' accepts records of " + maxBytes(topics, topic) + " bytes: set its"
                         + " max.message.bytes to " + (largest + DEAD_LETTER_OVERHEAD_BYTES) + " or more, since '"
                         + stream.stream() + "' takes " + largest);
             }

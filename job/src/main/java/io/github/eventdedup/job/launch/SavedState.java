@@ -51,7 +51,7 @@ import org.apache.flink.streaming.runtime.operators.sink.committables.Committabl
  */
 record SavedState(String path, Instant written, StateIdentity identity, CheckpointMetadata metadata) {
 
-    /** {@code <job>/chk-<n>} below the checkpoints; savepoints may be in folders of somebody's own. */
+    /** {@code <job>/chk-<n>} below the checkpoints; savepoints may be in folders of any name. */
     private static final int DEPTH = 3;
 
     /** The data of incremental checkpoints: many files, none of them of interest here. */

@@ -1,7 +1,7 @@
 package io.github.eventdedup.job.launch;
 
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.job.pipeline.StateIdentity;
-import io.github.eventdedup.job.settings.InvalidSettingsException;
 import io.github.eventdedup.job.settings.JobSettings.Consent;
 import io.github.eventdedup.job.settings.JobSettings.Start;
 import java.io.IOException;
@@ -48,10 +48,10 @@ public record StartingPoint(
      * Decides.
      *
      * @param flink Flink's configuration of this submission
-     * @throws InvalidSettingsException where the job must not start like this; the message says what to do
+     * @throws ConfigurationException where the job must not start like this; the message says what to do
      */
     public static StartingPoint of(ReadableConfig flink, StateIdentity identity, Start start)
-            throws InvalidSettingsException {
+            throws ConfigurationException {
         Optional<String> named = flink.getOptional(StateRecoveryOptions.SAVEPOINT_PATH);
         requireNotRunning(flink, identity.stream());
         try {
@@ -85,7 +85,7 @@ public record StartingPoint(
             }
             String path = newest.get().path();
             if (start == Start.ONLY_WITHOUT_STATE) {
-                throw refused("stream '" + identity.stream() + "' has state, and without it duplicates of before would"
+                throw refused("stream '" + identity.stream() + "' has state, and without it earlier duplicates would"
                         + " not be recognised. Continue from the newest with --resume (at the end of the command), from"
                         + " one of your choice with -s PATH (before the jar), or start without with --fresh. The newest"
                         + " is of " + newest.get().written() + ": " + path);
@@ -105,10 +105,10 @@ public record StartingPoint(
      * table that recognises its rows stays as it is, and any other gets them a second time.
      *
      * @param recognisesRows whether the stream's table does
-     * @throws InvalidSettingsException where rows would be stored twice, and that was not asked for
+     * @throws ConfigurationException where rows would be stored twice, and that was not asked for
      */
     public void requireNewest(ReadableConfig flink, boolean recognisesRows, Set<Consent> consents)
-            throws InvalidSettingsException {
+            throws ConfigurationException {
         if (restored.isEmpty()) {
             return;
         }
@@ -138,10 +138,10 @@ public record StartingPoint(
         if (!consents.contains(Consent.FROM_OLDER)) {
             throw refused(
                     what + "Continue from the newest: --resume, at the end of the command. Or empty the table with"
-                            + " TRUNCATE and have all come again: --fresh. Or accept the copies: --from-older, at the end of the"
+                            + " TRUNCATE and read all events again: --fresh. Or accept the copies: --from-older, at the end of the"
                             + " command.");
         }
-        warn(what + "It is restored all the same, as --from-older says.");
+        warn(what + "It is restored nevertheless, because of --from-older.");
     }
 
     /** What was stored after the older state was taken and before the newer one was; empty where nothing was read. */
@@ -165,9 +165,9 @@ public record StartingPoint(
     /**
      * Compares what the state belongs to with what is there.
      *
-     * @throws InvalidSettingsException where the topic or the table is another, and that was not agreed to
+     * @throws ConfigurationException where the topic or the table is another, and that was not agreed to
      */
-    public StartingPoint attachedTo(Attachment live, Set<Consent> consents) throws InvalidSettingsException {
+    public StartingPoint attachedTo(Attachment live, Set<Consent> consents) throws ConfigurationException {
         StateIdentity attached = identity;
         Configuration more = new Configuration(configuration);
         if (restored.isPresent()) {
@@ -181,10 +181,10 @@ public record StartingPoint(
                 attached = attached.withSourceUid(StateIdentity.SOURCE_UID + "-" + UUID.randomUUID());
                 more.set(StateRecoveryOptions.SAVEPOINT_IGNORE_UNCLAIMED_STATE, true);
                 warn(topic + "The job keeps its memory and reads topic '" + identity.stream()
-                        + "' from its beginning, as --new-topic says.");
+                        + "' from its beginning, because of --new-topic.");
             } else if (!topic.isEmpty()) {
                 findings.add(
-                        topic + "Connect the job to the topic of before (DEDUP_KAFKA_BOOTSTRAP_SERVERS). Or keep what"
+                        topic + "Connect the job to the previous topic (DEDUP_KAFKA_BOOTSTRAP_SERVERS). Or keep what"
                                 + " was seen, and read this topic from its beginning: --new-topic, at the end of the command."
                                 + " Or begin without state: --fresh.");
             }
@@ -192,17 +192,17 @@ public record StartingPoint(
             if (!table.isEmpty()) {
                 String refusal = consents.contains(Consent.NEW_TABLE)
                         ? newTableRefusal(state)
-                        : "Give the table of before its name back (EXCHANGE TABLES or RENAME TABLE). Or, where this one"
+                        : "Give the previous table its name back (EXCHANGE TABLES or RENAME TABLE). Or, where this one"
                                 + " has all its rows, continue with it: --new-table, at the end of the command. Or empty"
                                 + " it and begin without state: --fresh.";
                 if (!refusal.isEmpty()) {
                     findings.add(table + refusal);
                 } else {
-                    warn(table + "The job continues with it, as --new-table says.");
+                    warn(table + "The job continues with it, because of --new-table.");
                 }
             }
             if (!findings.isEmpty()) {
-                throw new InvalidSettingsException(findings);
+                throw new ConfigurationException(findings);
             }
         }
         return new StartingPoint(
@@ -210,7 +210,7 @@ public record StartingPoint(
     }
 
     /** What is wrong with the topic for this state, in whole sentences; empty where nothing is. */
-    private static String wrongTopic(SavedState state, Attachment live) throws InvalidSettingsException {
+    private static String wrongTopic(SavedState state, Attachment live) throws ConfigurationException {
         StateIdentity saved = state.identity();
         if (!sameWhereKnown(saved.topicId(), live.topicId())) {
             return "the state at " + state.path() + " belongs to topic '" + saved.stream() + "' with the id "
@@ -247,11 +247,11 @@ public record StartingPoint(
     }
 
     /** Why the job cannot continue with another table although that was agreed to; empty where it can. */
-    private static String newTableRefusal(SavedState state) throws InvalidSettingsException {
+    private static String newTableRefusal(SavedState state) throws ConfigurationException {
         try {
             return state.hasPendingRows()
                     ? "--new-table needs state without pending rows, and this holds some: the new table would get them a"
-                            + " second time. Give the table of before its name back, and restore the job. Stop the ingest"
+                            + " second time. Give the previous table its name back, and restore the job. Stop the ingest"
                             + " and the relay, wait until the counts rest, and stop the job with `flink stop`. Copy the"
                             + " table then. Or empty this one and begin without state: --fresh."
                     : "";
@@ -270,10 +270,10 @@ public record StartingPoint(
     }
 
     /**
-     * Two jobs of one stream would decide every event twice. Asked where somebody submits to a session cluster, from outside
+     * Two jobs of one stream would decide every event twice. Checked on submission to a session cluster, from outside
      * or through the web UI; in application mode the cluster has one job, of a fixed id.
      */
-    private static void requireNotRunning(ReadableConfig flink, String stream) throws InvalidSettingsException {
+    private static void requireNotRunning(ReadableConfig flink, String stream) throws ConfigurationException {
         Set<String> session = Set.of(RemoteExecutor.NAME, EmbeddedExecutor.NAME);
         if (!session.contains(flink.getOptional(DeploymentOptions.TARGET).orElse(""))
                 || flink.getOptional(PipelineOptionsInternal.PIPELINE_FIXED_JOB_ID)
@@ -288,21 +288,21 @@ public record StartingPoint(
         }
     }
 
-    private static Collection<JobStatusMessage> jobs(Configuration flink) throws InvalidSettingsException {
+    private static Collection<JobStatusMessage> jobs(Configuration flink) throws ConfigurationException {
         try (var cluster = new RestClusterClient<>(flink, StandaloneClusterId.getInstance())) {
             return cluster.listJobs().get();
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw refused("interrupted while asking the cluster for its jobs");
+            throw refused("interrupted while querying the jobs of the cluster");
         } catch (Exception e) {
             Throwable cause = e instanceof ExecutionException ? e.getCause() : e;
-            throw refused("the Flink cluster does not say which jobs it has: " + cause.getMessage());
+            throw refused("cannot query the jobs of the Flink cluster: " + cause.getMessage());
         }
     }
 
     /**
-     * In application mode a new JobManager runs the main method again, for a job that high availability knows. That goes
-     * before any path in the configuration; where somebody has deleted it, the job's own newest checkpoint has to do.
+     * In application mode a new JobManager runs the main method again, for a job that high availability knows. That
+     * goes before any path in the configuration; where it was deleted, the job's own newest checkpoint is used.
      *
      * @return that checkpoint; empty where this is not such a recovery
      */
@@ -334,7 +334,7 @@ public record StartingPoint(
     }
 
     private static void require(StateIdentity identity, Optional<StateIdentity> saved, String path)
-            throws InvalidSettingsException {
+            throws ConfigurationException {
         try {
             identity.requireSame(saved.orElseThrow(
                     () -> new IllegalStateException("This is not the state of a job that deduplicates a stream.")));
@@ -343,7 +343,7 @@ public record StartingPoint(
         }
     }
 
-    private static InvalidSettingsException refused(String reason) {
-        return new InvalidSettingsException(List.of(reason));
+    private static ConfigurationException refused(String reason) {
+        return new ConfigurationException(List.of(reason));
     }
 }

@@ -1,5 +1,6 @@
 package io.github.eventdedup.job.launch;
 
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.event.ClickHouseTable;
 import io.github.eventdedup.event.PostgresTable;
 import io.github.eventdedup.event.StreamDefinition;
@@ -14,7 +15,6 @@ import io.github.eventdedup.job.postgres.PostgresRowFormat;
 import io.github.eventdedup.job.postgres.PostgresSink;
 import io.github.eventdedup.job.settings.ClickHouseLogin;
 import io.github.eventdedup.job.settings.Endpoints;
-import io.github.eventdedup.job.settings.InvalidSettingsException;
 import org.apache.flink.api.connector.sink2.Sink;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -40,11 +40,11 @@ public record StreamSink(RowFormat format, Sink<IdentifiedEvent> sink) {
      */
     public static StreamSink of(
             StreamDefinition stream, StateIdentity identity, Endpoints endpoints, Sink<DeadLetter> deadLetters)
-            throws InvalidSettingsException, InterruptedException {
+            throws ConfigurationException, InterruptedException {
         if (stream.table() instanceof ClickHouseTable table) {
             ClickHouseSchema schema = schema(endpoints.clickHouse(), table);
             if (!schema.findings().isEmpty()) {
-                throw new InvalidSettingsException(schema.findings());
+                throw new ConfigurationException(schema.findings());
             }
             return new StreamSink(
                     schema.format(),
@@ -55,7 +55,7 @@ public record StreamSink(RowFormat format, Sink<IdentifiedEvent> sink) {
                 new PostgresRowFormat(table.columns()), new PostgresSink(stream, endpoints.postgres(), deadLetters));
     }
 
-    /** Waits where ClickHouse is away, as it may be when a job is recovered. */
+    /** Waits while ClickHouse is unavailable, as it may be when a job is recovered. */
     private static ClickHouseSchema schema(ClickHouseLogin login, ClickHouseTable table) throws InterruptedException {
         while (true) {
             try {
@@ -64,7 +64,7 @@ public record StreamSink(RowFormat format, Sink<IdentifiedEvent> sink) {
                 if (!ClickHouseErrors.isOutage(e)) {
                     throw e;
                 }
-                LOG.warn("ClickHouse is away, trying again: {}", ClickHouseErrors.reason(e));
+                LOG.warn("ClickHouse unavailable, retrying: {}", ClickHouseErrors.reason(e));
                 Thread.sleep(BACKOFF_MILLIS);
             }
         }

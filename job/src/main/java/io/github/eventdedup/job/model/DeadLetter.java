@@ -17,8 +17,8 @@ public record DeadLetter(
         SourceRecord source, String reasonCode, String reason, String fingerprint, int attempt, String replayedAt) {
 
     /**
-     * A record that is not an event of the stream. Where it was one before, and a database rejected it, the fingerprint stays:
-     * it says that the state remembers the event as seen.
+     * A record that is not an event of the stream. Where it was one before, and a database rejected it, the fingerprint
+     * stays: it means that the state remembers the event as seen.
      */
     public static DeadLetter invalid(SourceRecord source, Replay replay, ReasonCode code, String reason) {
         boolean wasRejected = replay != null && replay.rejected() && source.key() != null;

@@ -1,5 +1,9 @@
 package io.github.eventdedup.job.model;
 
+import static io.github.eventdedup.event.SideTopicHeaders.REPLAY_ATTEMPT;
+import static io.github.eventdedup.event.SideTopicHeaders.REPLAY_OF;
+import static io.github.eventdedup.event.SideTopicHeaders.REPLAY_REASON_CODE;
+import static io.github.eventdedup.event.SideTopicHeaders.STATE_ID;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import io.github.eventdedup.event.ReasonCode;
@@ -26,11 +30,7 @@ import org.apache.kafka.common.header.internals.RecordHeaders;
  */
 public record Replay(int partition, long offset, int attempt, boolean rejected, String stateId) {
 
-    private static final String OF = "replay-of";
-    private static final String ATTEMPT = "replay-attempt";
-    private static final String STATE_ID = "state-id";
-    private static final String REASON_CODE = "replay-reason-code";
-    private static final List<String> OWN = List.of(OF, ATTEMPT, STATE_ID, REASON_CODE);
+    private static final List<String> OWN = List.of(REPLAY_OF, REPLAY_ATTEMPT, STATE_ID, REPLAY_REASON_CODE);
 
     private static final Pattern POSITION = Pattern.compile("(\\d{1,9}):(\\d{1,18}):(-1|\\d{1,18})");
     private static final Pattern NUMBER = Pattern.compile("\\d{1,9}");
@@ -48,12 +48,12 @@ public record Replay(int partition, long offset, int attempt, boolean rejected, 
 
     /** Adds the headers that make a record a replay of the one at this position. */
     public static void mark(Headers headers, String position, int attempt, String stateId, String reasonCode) {
-        put(headers, OF, position);
-        put(headers, ATTEMPT, Integer.toString(attempt));
+        put(headers, REPLAY_OF, position);
+        put(headers, REPLAY_ATTEMPT, Integer.toString(attempt));
         if (stateId != null) {
             put(headers, STATE_ID, stateId);
         }
-        put(headers, REASON_CODE, reasonCode);
+        put(headers, REPLAY_REASON_CODE, reasonCode);
     }
 
     private static void put(Headers headers, String name, String value) {
@@ -74,8 +74,8 @@ public record Replay(int partition, long offset, int attempt, boolean rejected, 
                 others.add(header);
             }
         }
-        Matcher position = POSITION.matcher(own.getOrDefault(OF, ""));
-        Matcher attempt = NUMBER.matcher(own.getOrDefault(ATTEMPT, ""));
+        Matcher position = POSITION.matcher(own.getOrDefault(REPLAY_OF, ""));
+        Matcher attempt = NUMBER.matcher(own.getOrDefault(REPLAY_ATTEMPT, ""));
         String stateId = own.get(STATE_ID);
         boolean unlikely = stateId != null && stateId.length() > MAX_STATE_ID;
         if (!position.matches() || !attempt.matches() || unlikely) {
@@ -88,7 +88,7 @@ public record Replay(int partition, long offset, int attempt, boolean rejected, 
                 Long.parseLong(position.group(3)),
                 record.key(),
                 HeaderBytes.write(new RecordHeaders(others)));
-        String reasonCode = own.getOrDefault(REASON_CODE, "");
+        String reasonCode = own.getOrDefault(REPLAY_REASON_CODE, "");
         return new Resolved(
                 original,
                 new Replay(

@@ -11,8 +11,8 @@ import org.apache.flink.metrics.SimpleCounter;
 import org.apache.flink.runtime.state.FunctionInitializationContext;
 
 /**
- * A counter of the data, not of a process: it is part of the checkpoint, so what is read again after a recovery is not
- * counted twice, and rescaling keeps the sum over the subtasks. Used by the task thread only.
+ * A counter of the data, not of a process: it is part of the checkpoint, so records that are read again after a
+ * recovery are not counted twice, and rescaling keeps the sum over the subtasks. Used by the task thread only.
  */
 public final class CheckpointedCounter {
 

@@ -111,8 +111,8 @@ public final class DeduplicateFunction extends KeyedProcessFunction<Fingerprint,
 
     /**
      * Whether the replay of an event that a database rejected has no effect any more. The event is known, so the window
-     * says nothing about it. It passes once for each time that it was rejected, and only where it was this state that
-     * decided the original: a job that started without state has read the original again, and decided it anew.
+     * does not apply. It passes once for each time that it was rejected, and only if this state decided the original: a
+     * job that started without state has read and decided the original again.
      */
     private boolean isRepeated(SourceRecord original, Replay replay, Long before) throws Exception {
         Integer passed = replays.get(position(original));
@@ -129,7 +129,7 @@ public final class DeduplicateFunction extends KeyedProcessFunction<Fingerprint,
 
     /**
      * A record whose clock was ahead is remembered until its window is over by that clock, which is later than the time
-     * to live that began now. Rewriting what is remembered begins it anew.
+     * to live that began now. Rewriting the state restarts the time to live.
      */
     private void keepWhileAhead(long firstSeen, Context context) {
         long now = context.timerService().currentProcessingTime();

@@ -25,7 +25,7 @@ public record DeduplicationWindow(long millis) implements Serializable {
      */
     boolean isDuplicate(Long firstSeen, long time) {
         // A record older than the first sight is a duplicate however old it is. It comes from another partition, or the
-        // broker's clock has stepped back: to let it through would store an event again that is known.
+        // broker's clock has stepped back: letting it through would store a known event again.
         return firstSeen != null && time - firstSeen < millis;
     }
 }

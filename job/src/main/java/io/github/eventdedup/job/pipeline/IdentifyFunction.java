@@ -23,8 +23,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Reads each record once: an event with its fingerprint and columns goes on, anything else is a dead letter, whatever
- * exception it causes.
+ * Reads each record once: an event is emitted with its fingerprint and columns, anything else becomes a dead letter,
+ * whatever exception it causes.
  */
 public final class IdentifyFunction extends ProcessFunction<SourceRecord, IdentifiedEvent>
         implements CheckpointedFunction {
@@ -46,7 +46,7 @@ public final class IdentifyFunction extends ProcessFunction<SourceRecord, Identi
     private transient CheckpointedCounter deadLettered;
     private transient CheckpointedCounter retentionLost;
 
-    /** @param format of the columns of the events that go on */
+    /** @param format of the columns of the emitted events */
     public IdentifyFunction(StreamDefinition stream, RowFormat format) {
         this.stream = stream;
         this.format = format;

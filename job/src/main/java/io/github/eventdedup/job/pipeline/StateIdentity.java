@@ -16,20 +16,21 @@ import org.apache.flink.core.io.SimpleVersionedSerializer;
 import org.apache.flink.runtime.checkpoint.MasterTriggerRestoreHook;
 
 /**
- * What a job's state means, and what it belongs to. Kept in every checkpoint and savepoint. Fingerprints over other fields,
- * or of another stream, are other keys, under which no duplicate of before would be found; offsets in another topic are
+ * The meaning and the owner of a job's state. Kept in every checkpoint and savepoint. Fingerprints over other fields,
+ * or of another stream, are other keys, under which no earlier duplicate would be found; offsets in another topic are
  * those of other records. The JobManager refuses such state when it restores, however it is restored.
  *
  * @param stream the stream's name
  * @param fingerprint the fields that a fingerprint is made of, in order
- * @param stateId of the state's lineage: made when a job starts without state, and kept by every job that continues from it;
- *     null where an earlier version wrote the state
+ * @param stateId of the state's lineage: made when a job starts without state, and kept by every job that continues
+ *     from it; null where an earlier version wrote the state
  * @param kafkaClusterId the Kafka cluster that the raw topic is in; null where it is unknown
  * @param topicId that Kafka gave the raw topic when it was created; null where it is unknown
- * @param tableId that ClickHouse gave the table when it was created; null where it is unknown, or the table is not there
+ * @param tableId that ClickHouse gave the table when it was created; null where it is unknown, or the table is not
+ *     there
  * @param sourceUid the uid of the source operator, which names its offsets within the state
- * @param takenAt when the checkpoint that holds this was triggered, in milliseconds of the JobManager's clock; 0 outside of
- *     one, and where it is unknown
+ * @param takenAt when the checkpoint that holds this was triggered, in milliseconds of the JobManager's clock; 0
+ *     outside of one, and where it is unknown
  */
 public record StateIdentity(
         String stream,
@@ -44,7 +45,7 @@ public record StateIdentity(
 
     private static final long serialVersionUID = 1L;
 
-    /** The source's uid until its topic is replaced. In every savepoint of before. */
+    /** The source's uid until its topic is replaced. Part of every earlier savepoint. */
     public static final String SOURCE_UID = "read";
 
     /** The identity of a job that starts without state, of which nothing else is known. */
@@ -75,7 +76,7 @@ public record StateIdentity(
         return new StateIdentity(stream, fingerprint, stateId, kafkaClusterId, topicId, tableId, uid, takenAt);
     }
 
-    /** The same with these ids; one that is null stays what it was. */
+    /** The same with these ids; null keeps the current one. */
     public StateIdentity attachedTo(String kafkaCluster, String topic, String table) {
         return new StateIdentity(
                 stream,
@@ -93,7 +94,7 @@ public record StateIdentity(
     }
 
     /**
-     * Checks that state is of use to a job with this identity.
+     * Checks that a job with this identity can use the state.
      *
      * @param saved the identity found in it
      * @throws IllegalStateException where it is not; the message says what to do
@@ -106,7 +107,7 @@ public record StateIdentity(
         if (!fingerprint.equals(saved.fingerprint)) {
             throw new IllegalStateException("This state of stream '" + stream + "' remembers fingerprints over "
                     + saved.fingerprint + "; the stream definition now says " + fingerprint
-                    + ", and no duplicate of before would be recognised. Restore it with the fields it was made with, or"
+                    + ", and no earlier duplicate would be recognised. Restore it with the fields it was made with, or"
                     + " begin without it: --fresh.");
         }
         if (sourceUid.equals(saved.sourceUid)
@@ -151,9 +152,9 @@ public record StateIdentity(
     }
 
     /**
-     * The format in checkpoints and savepoints, as {@link DataOutputStream} writes it: stream, count of fields, fields; then
-     * what the first release did not write. That release leaves unread what follows the fields, so a job can be rolled back
-     * to it: what comes new is appended, and the version stays.
+     * The format in checkpoints and savepoints, as {@link DataOutputStream} writes it: stream, count of fields, fields;
+     * then fields that the first release did not have. That release ignores them, so a job can be rolled back to it:
+     * new fields are appended, and the version stays.
      */
     public static final class Serializer implements SimpleVersionedSerializer<StateIdentity> {
 

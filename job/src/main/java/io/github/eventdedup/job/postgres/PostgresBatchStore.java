@@ -16,8 +16,8 @@ import org.postgresql.copy.CopyIn;
 import org.postgresql.copy.CopyManager;
 
 /**
- * Stores batches over one connection, each in one transaction: all of a batch is there, or nothing. Connects when it is
- * first needed, and anew after an error. Not thread-safe.
+ * Stores batches over one connection, each in one transaction: all of a batch is there, or nothing. Connects when first
+ * needed, and again after an error. Not thread-safe.
  */
 public final class PostgresBatchStore implements AutoCloseable {
 
@@ -32,7 +32,7 @@ public final class PostgresBatchStore implements AutoCloseable {
     /** Whether rows are likely to be in the table already, as they are after a recovery: the last batch had some. */
     private boolean expectKnown = true;
 
-    /** The fingerprints of what was encoded that are dead letters sent again. */
+    /** The fingerprints of the encoded events that are replays of dead letters. */
     private byte[][] replayed = {};
 
     private Connection connection;
@@ -47,7 +47,7 @@ public final class PostgresBatchStore implements AutoCloseable {
     }
 
     /**
-     * What became of a batch. The rest of it are replays, which changed nothing.
+     * The result of a batch. The other rows are replays, which changed nothing.
      *
      * @param stored rows that are new
      * @param escapes duplicates that deduplication let through and the table's key caught
@@ -93,7 +93,7 @@ public final class PostgresBatchStore implements AutoCloseable {
     }
 
     /**
-     * Goes the whole way of a batch, without a row: it fails where no row could be stored.
+     * Takes the whole path of a batch, without a row: it fails where no row could be stored.
      *
      * @throws SQLException that says why
      */
@@ -119,7 +119,9 @@ public final class PostgresBatchStore implements AutoCloseable {
         }
     }
 
-    /** The cheap way: a third less work for the server. Any row that is known fails all of it, and the upsert takes over. */
+    /**
+     * The cheap path: a third less work for the server. Any known row fails the whole batch, and the upsert takes over.
+     */
     private Outcome insert(int rows) throws SQLException {
         try {
             if (copy(sql.copyIntoTable()) != rows) {
@@ -178,7 +180,7 @@ public final class PostgresBatchStore implements AutoCloseable {
         return copy.endCopy();
     }
 
-    /** Goes on with the connection where the error leaves it good, and what was made with it. */
+    /** Keeps the connection and its statements where the error leaves them usable. */
     private void abandon(SQLException cause) {
         try {
             if (connection != null && SqlErrors.keepsConnection(cause)) {

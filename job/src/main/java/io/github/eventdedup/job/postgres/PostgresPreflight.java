@@ -1,5 +1,6 @@
 package io.github.eventdedup.job.postgres;
 
+import io.github.eventdedup.config.Identifiers;
 import io.github.eventdedup.event.Column;
 import io.github.eventdedup.event.PostgresTable;
 import io.github.eventdedup.job.settings.Endpoints;
@@ -17,7 +18,7 @@ import java.util.Set;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** What {@code Preflight} asks Postgres, where that is where a stream is stored. */
+/** The checks of {@code Preflight} for streams that are stored in Postgres. */
 public final class PostgresPreflight {
 
     private static final Logger LOG = LoggerFactory.getLogger(PostgresPreflight.class);
@@ -71,7 +72,7 @@ public final class PostgresPreflight {
             if (allowsNonDurable) {
                 LOG.warn("{}; {} is set", finding, Endpoints.ALLOW_NONDURABLE_POSTGRES);
             } else {
-                findings.add(finding + ". Where its storage keeps them all the same, as some managed servers do, set "
+                findings.add(finding + ". If its storage keeps them nevertheless, as some managed servers do, set "
                         + Endpoints.ALLOW_NONDURABLE_POSTGRES + "=true");
             }
         }
@@ -80,15 +81,15 @@ public final class PostgresPreflight {
     private void checkWritable(Connection connection) throws SQLException {
         if (single(connection, "SELECT current_setting(?)", "transaction_read_only")
                 .equals("on")) {
-            findings.add(
-                    "Postgres at " + login.shownUrl() + " takes no writes (transaction_read_only=on): name the primary,"
-                            + " not a standby, in DEDUP_POSTGRES_URL, or allow user '" + login.user() + "' to write");
+            findings.add("Postgres at " + login.shownUrl()
+                    + " accepts no writes (transaction_read_only=on): name the primary,"
+                    + " not a standby, in DEDUP_POSTGRES_URL, or allow user '" + login.user() + "' to write");
         }
     }
 
     /** Adds what would make the table reject each row, or lose it. */
     void checkTable(Connection connection) throws SQLException {
-        String quoted = UpsertSql.quotedTable(table);
+        String quoted = Identifiers.postgresTable(table.name());
         if (single(connection, "SELECT to_regclass(?)::text", quoted) == null) {
             findings.add("Postgres has no table '" + table.name() + "': apply the files of sql/postgres");
             return;
@@ -113,7 +114,7 @@ public final class PostgresPreflight {
     private static final int MICROSECONDS = 6;
 
     private void checkColumns(Connection connection, String quoted) throws SQLException {
-        // Without the length of a varchar: what is too long for it is rejected row by row. A domain is written as its
+        // Without the length of a varchar: values that are too long are rejected row by row. A domain is written as its
         // base type.
         String sql =
                 "WITH RECURSIVE base AS (SELECT oid AS type, oid AS base, -1 AS modifier FROM pg_type WHERE typtype <> 'd'"
@@ -196,7 +197,7 @@ public final class PostgresPreflight {
         }
     }
 
-    /** The default of a serial column takes a privilege of its own. */
+    /** The default of a serial column needs a privilege of its own. */
     private void checkSequences(Connection connection, String quoted) throws SQLException {
         String sequences = single(
                 connection,

@@ -29,7 +29,7 @@ public final class PostgresSink
     /**
      * A sink into the stream's table.
      *
-     * @param deadLetters takes the events that the database refuses
+     * @param deadLetters receives the events that the database rejects
      */
     public PostgresSink(StreamDefinition stream, PostgresLogin login, Sink<DeadLetter> deadLetters) {
         this.stream = stream;

@@ -12,16 +12,15 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Stores each event or rejects it, whatever Postgres says to the batch it is in. One event never stops the others, and what
- * hits every event costs none:
+ * Stores or rejects each event, whatever error its batch causes. One event never stops the others, and an error that
+ * hits every event loses none:
  *
  * <ul>
- *   <li>An error that a row is known to cause: the batch is halved until the row stands alone, and the row is rejected.
+ *   <li>An error that a row is known to cause: the batch is halved until the row is alone, and the row is rejected.
  *   <li>A timeout: the batch is halved, and batches stay small until they have been stored for a while.
- *   <li>Any other error: a probe without rows tells whether the table takes anything at all. Where it does not, all wait
- *       until it does. Where it does, the batch is halved. A single row that goes on failing while others are stored is
- *       rejected.
- *   <li>Where each row fails that is tried, they wait together, and are rejected when {@link Patience} is exhausted.
+ *   <li>Any other error: a probe without rows tests whether the table accepts rows at all. If not, all rows wait until
+ *       it does. Otherwise the batch is halved. A single row that keeps failing while others are stored is rejected.
+ *   <li>Where every row that is tried fails, they wait together, and are rejected when {@link Patience} is exhausted.
  * </ul>
  *
  * <p>Used by the task thread only, but for {@link #isWaiting}.
@@ -30,7 +29,7 @@ final class PostgresStore implements AutoCloseable {
 
     private static final Logger LOG = LoggerFactory.getLogger(PostgresStore.class);
 
-    /** As many rows that fail, and none that is stored, look like a fault of the table rather than of the rows. */
+    /** If so many rows fail and none is stored, the cause is likely the table rather than the rows. */
     static final int MANY = 16;
 
     private static final long RETRY_PAUSE_MILLIS = 200;
@@ -46,14 +45,14 @@ final class PostgresStore implements AutoCloseable {
     private static final int STORED_BEFORE_GROWTH = 10;
 
     /**
-     * How long rows wait that all fail for a reason that may be their own, or that of the table.
+     * How long rows wait that all fail, where the cause may be the rows or the table.
      *
      * @param few where there are less than {@link #MANY}
      * @param many where there are as many, or where the connection is lost or the server takes too long each time
      * @param maxPause the longest pause between two tries
      */
     record Patience(Duration few, Duration many, Duration maxPause) {
-        /** Longer than a mistake in a trigger takes to be noticed; less than the timeout of a checkpoint. */
+        /** Long enough to notice a mistake in a trigger; less than the timeout of a checkpoint. */
         static final Patience DEFAULT =
                 new Patience(Duration.ofSeconds(20), Duration.ofMinutes(5), Duration.ofSeconds(5));
     }
@@ -92,7 +91,7 @@ final class PostgresStore implements AutoCloseable {
         limit = maxRows;
     }
 
-    /** Whether it waits until Postgres takes rows; for any thread. */
+    /** Whether it waits until Postgres accepts rows; for any thread. */
     boolean isWaiting() {
         return waiting;
     }
@@ -122,16 +121,16 @@ final class PostgresStore implements AutoCloseable {
     }
 
     /**
-     * Tries each event, alone where need be.
+     * Tries each event, by itself if necessary.
      *
-     * @param isLastTry whether what fails is rejected even where nothing is stored
-     * @return those that are neither stored nor rejected, because each fails that was tried
+     * @param isLastTry whether events that fail are rejected even where nothing is stored
+     * @return those that are neither stored nor rejected, because every event that was tried fails
      */
     private List<IdentifiedEvent> storeOrReject(List<IdentifiedEvent> events, boolean isLastTry)
             throws IOException, InterruptedException {
         List<Suspect> suspects = new ArrayList<>();
         boolean anyFailed = false;
-        // Since a failure: what was stored before tells nothing about what has failed.
+        // Since a failure: earlier stored rows prove nothing about the rows that have failed.
         boolean anyStored = false;
         Deque<List<IdentifiedEvent>> parts = new ArrayDeque<>();
         parts.push(events);
@@ -181,7 +180,7 @@ final class PostgresStore implements AutoCloseable {
         SQLException failure = suspects.get(0).failure;
         SqlErrors kind = SqlErrors.of(failure);
         isServerSuspect = kind == SqlErrors.CONNECTION_LOST || kind == SqlErrors.TIMEOUT;
-        waitFor("each row fails that was tried, so the table is likely to be at fault, by a trigger say", failure);
+        waitFor("every row that was tried fails, so the cause is likely the table, such as a trigger", failure);
         return undecided;
     }
 
@@ -216,7 +215,8 @@ final class PostgresStore implements AutoCloseable {
     private SQLException tryToStore(List<IdentifiedEvent> events, boolean othersAreStored) throws InterruptedException {
         for (int tries = 1; ; tries++) {
             if (Thread.interrupted()) {
-                // Statements do not notice. A job that was cancelled would go on for as many as a batch is cut in.
+                // Statements do not notice an interrupt: a cancelled job would continue with the remaining parts of the
+                // batch.
                 throw new InterruptedException("the task was cancelled");
             }
             SQLException failure;
@@ -233,7 +233,7 @@ final class PostgresStore implements AutoCloseable {
             }
             awaitProbe();
             if (SqlErrors.isDiskFull(failure)) {
-                // Small rows may still fit, so that others are stored tells nothing about these.
+                // Small rows may still fit, so stored rows prove nothing about these.
                 waitFor(failure);
                 pause();
             } else if (kind == SqlErrors.CONNECTION_LOST && tries < CONNECTION_TRIES) {
@@ -246,7 +246,7 @@ final class PostgresStore implements AutoCloseable {
         }
     }
 
-    /** Returns as soon as Postgres would take rows. */
+    /** Returns as soon as Postgres would accept rows. */
     private void awaitProbe() throws InterruptedException {
         while (true) {
             try {
@@ -278,7 +278,7 @@ final class PostgresStore implements AutoCloseable {
         if (!waitingFor.equals(what)) {
             waitingFor = what;
             LOG.warn(
-                    "Postgres takes no rows of stream '{}'; waiting until it does: {}: {}",
+                    "Postgres accepts no rows of stream '{}', retrying; no rows are lost: {}: {}",
                     stream,
                     what,
                     SqlErrors.reason(failure));
@@ -307,7 +307,7 @@ final class PostgresStore implements AutoCloseable {
             waiting = false;
             waitingFor = "";
             LOG.info(
-                    "Rows of stream '{}' no longer wait for Postgres, after {} s",
+                    "Postgres accepts rows of stream '{}' again, after {} s",
                     stream,
                     Duration.ofNanos(System.nanoTime() - waitingSince).toSeconds());
         }

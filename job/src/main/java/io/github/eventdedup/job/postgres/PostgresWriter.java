@@ -23,9 +23,9 @@ import org.apache.flink.metrics.MetricGroup;
 import org.apache.flink.metrics.SimpleCounter;
 
 /**
- * Gathers events into batches and stores them ({@link PostgresStore}). What Postgres rejects becomes a dead letter. While
- * Postgres takes nothing, the writer waits: the job shows backpressure, and Kafka keeps what arrives. Used by the task
- * thread only.
+ * Gathers events into batches and stores them ({@link PostgresStore}). Events that Postgres rejects become dead
+ * letters. While Postgres accepts no rows, the writer waits: the job shows backpressure, and Kafka keeps new events.
+ * Used by the task thread only.
  */
 final class PostgresWriter implements StatefulSinkWriter<IdentifiedEvent, PostgresSink.Counts> {
 
@@ -92,7 +92,7 @@ final class PostgresWriter implements StatefulSinkWriter<IdentifiedEvent, Postgr
         storeBatch();
     }
 
-    /** Called before every checkpoint: what the checkpoint holds as read is in the database, or a dead letter. */
+    /** Called before every checkpoint: every event up to the checkpoint is in the database, or a dead letter. */
     @Override
     public void flush(boolean endOfInput) throws IOException, InterruptedException {
         storeBatch();
@@ -119,11 +119,11 @@ final class PostgresWriter implements StatefulSinkWriter<IdentifiedEvent, Postgr
                 DeadLetter.rejected(
                         event,
                         ReasonCode.REJECTED_BY_POSTGRES,
-                        "Postgres refused the row: " + SqlErrors.reason(reason)),
+                        ReasonCode.REJECTED_BY_POSTGRES.rejection() + ": " + SqlErrors.reason(reason)),
                 new RecordTime(event.source().timestamp(), Long.MIN_VALUE));
     }
 
-    /** What a writer is told beside the element, for a dead letter that is written when no element is. */
+    /** The context of an element, for a dead letter that is written without one. */
     private record RecordTime(Long timestamp, long currentWatermark) implements SinkWriter.Context {}
 
     @Override

@@ -8,14 +8,15 @@ import org.postgresql.util.PSQLException;
 enum SqlErrors {
 
     /**
-     * The row itself is at fault, and would be rejected again: data exception, integrity constraint, WITH CHECK OPTION,
-     * program limit (a value too large for an index, say), what a trigger raises, a row that a trigger drops.
+     * The row itself is the cause, and would be rejected again: data exception, integrity constraint, WITH CHECK
+     * OPTION, program limit (such as a value too large for an index), an error that a trigger raises, a row that a
+     * trigger drops.
      */
     ROW,
 
     /**
-     * The server cannot take anything now: shutting down or starting, disk full, no connection left, read-only, password
-     * wrong. It has nothing to do with the rows.
+     * The server accepts nothing now: shutting down or starting, disk full, no connection left, read-only, password
+     * wrong. The rows are not the cause.
      */
     OUTAGE,
 
@@ -28,7 +29,7 @@ enum SqlErrors {
     /** The batch takes longer than a limit of the server's allows; a smaller one may not. */
     TIMEOUT,
 
-    /** Anything else. It takes a look at other rows to tell whether it is the row or the table. */
+    /** Anything else. Only other rows show whether the cause is the row or the table. */
     UNKNOWN;
 
     private static final String DISK_FULL = "53100";

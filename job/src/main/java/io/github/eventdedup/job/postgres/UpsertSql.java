@@ -1,18 +1,17 @@
 package io.github.eventdedup.job.postgres;
 
+import io.github.eventdedup.config.Identifiers;
 import io.github.eventdedup.event.Column;
 import io.github.eventdedup.event.PostgresTable;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
 
 /**
- * The statements that store a batch. Where all rows are new, COPY into the table does it. It fails on the first row that
- * is there already; then the way is COPY into a temporary table and one upsert from there.
+ * The statements that store a batch. Where all rows are new, COPY into the table does it. It fails on the first row
+ * that is there already; then the rows are copied into a temporary table, with one upsert from there.
  *
- * <p>Names come from the stream definition, which allows lower-case identifiers only; they are quoted here all the same,
- * because some of those are reserved words.
+ * <p>Names come from the stream definition, which allows lower-case identifiers only; they are quoted nevertheless,
+ * because some identifiers are reserved words.
  */
 final class UpsertSql {
 
@@ -23,9 +22,11 @@ final class UpsertSql {
     private final String document;
 
     UpsertSql(PostgresTable table) {
-        this.table = quotedTable(table);
-        columns = columns(table).stream().map(UpsertSql::quoted).toList();
-        document = table.document() == null ? null : quoted(table.document().column());
+        this.table = Identifiers.postgresTable(table.name());
+        columns = columns(table).stream().map(Identifiers::postgres).toList();
+        document = table.document() == null
+                ? null
+                : Identifiers.postgres(table.document().column());
     }
 
     /** The columns the job writes, in the order of a row. */
@@ -36,15 +37,6 @@ final class UpsertSql {
             names.add(table.document().column());
         }
         return names;
-    }
-
-    /** The table's name, safe in a statement. */
-    static String quotedTable(PostgresTable table) {
-        return Stream.of(table.name().split("\\.")).map(UpsertSql::quoted).collect(Collectors.joining("."));
-    }
-
-    private static String quoted(String identifier) {
-        return '"' + identifier.replace("\"", "\"\"") + '"';
     }
 
     /**

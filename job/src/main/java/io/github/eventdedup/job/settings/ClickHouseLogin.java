@@ -2,6 +2,9 @@ package io.github.eventdedup.job.settings;
 
 import com.clickhouse.client.api.Client;
 import com.clickhouse.client.api.ClientFaultCause;
+import io.github.eventdedup.config.ClickHouseUrl;
+import io.github.eventdedup.config.Environment;
+import io.github.eventdedup.config.Secret;
 import java.io.Serializable;
 import java.time.temporal.ChronoUnit;
 
@@ -17,19 +20,22 @@ public record ClickHouseLogin(String url, String database, String user) implemen
 
     private static final long serialVersionUID = 1L;
 
-    public static final Secret PASSWORD = new Secret("DEDUP_CLICKHOUSE_PASSWORD");
-
     private static final int CONNECT_TIMEOUT_SECONDS = 10;
 
     /** Longer than any insert takes, and less than Flink waits for a task that is cancelled meanwhile. */
     private static final int SOCKET_TIMEOUT_SECONDS = 60;
+
+    /** Refuses a URL that cannot be used. */
+    public ClickHouseLogin {
+        ClickHouseUrl.check(url);
+    }
 
     /** A client that tries everything once: whether to try again is decided where it is known what was tried. */
     public Client connect() {
         return new Client.Builder()
                 .addEndpoint(url)
                 .setUsername(user)
-                .setPassword(PASSWORD.read())
+                .setPassword(Secret.ofThisProcess(Environment.CLICKHOUSE_PASSWORD))
                 .setDefaultDatabase(database)
                 .setClientName("event-deduplicator")
                 .setConnectTimeout(CONNECT_TIMEOUT_SECONDS, ChronoUnit.SECONDS)

@@ -1,11 +1,10 @@
 package io.github.eventdedup.job.settings;
 
-import io.github.eventdedup.event.EnvironmentVariables;
+import io.github.eventdedup.config.BootstrapServers;
+import io.github.eventdedup.config.Environment;
+import io.github.eventdedup.config.Secret;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
-import java.util.TreeSet;
-import java.util.regex.Pattern;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AdminClientConfig;
 import org.apache.kafka.clients.consumer.Consumer;
@@ -27,28 +26,27 @@ public record Endpoints(
         ClickHouseLogin clickHouse,
         boolean allowsNonDurablePostgres) {
 
-    private static final String KAFKA = "DEDUP_KAFKA_BOOTSTRAP_SERVERS";
     public static final int KAFKA_TIMEOUT_MILLIS = 15_000;
-    private static final String POSTGRES_URL = "DEDUP_POSTGRES_URL";
-    private static final String POSTGRES_USER = "DEDUP_POSTGRES_USER";
     public static final String ALLOW_NONDURABLE_POSTGRES = "DEDUP_POSTGRES_ALLOW_NONDURABLE";
-    private static final String CLICKHOUSE_URL = "DEDUP_CLICKHOUSE_URL";
-    private static final String CLICKHOUSE_DATABASE = "DEDUP_CLICKHOUSE_DATABASE";
-    private static final String CLICKHOUSE_USER = "DEDUP_CLICKHOUSE_USER";
-    private static final Set<String> KNOWN = Set.of(
-            KAFKA,
-            POSTGRES_URL,
-            POSTGRES_USER,
-            ALLOW_NONDURABLE_POSTGRES,
-            PostgresLogin.PASSWORD.variable(),
-            PostgresLogin.PASSWORD.fileVariable(),
-            CLICKHOUSE_URL,
-            CLICKHOUSE_DATABASE,
-            CLICKHOUSE_USER,
-            ClickHouseLogin.PASSWORD.variable(),
-            ClickHouseLogin.PASSWORD.fileVariable());
 
-    private static final Pattern HTTP_URL = Pattern.compile("https?://[^/@?#\\s]+/?");
+    /** The environment variables that are read. */
+    public static final List<String> SETTINGS = List.of(
+            Environment.KAFKA_BOOTSTRAP_SERVERS,
+            Environment.POSTGRES_URL,
+            Environment.POSTGRES_USER,
+            Environment.POSTGRES_PASSWORD,
+            Secret.fileVariable(Environment.POSTGRES_PASSWORD),
+            ALLOW_NONDURABLE_POSTGRES,
+            Environment.CLICKHOUSE_URL,
+            Environment.CLICKHOUSE_DATABASE,
+            Environment.CLICKHOUSE_USER,
+            Environment.CLICKHOUSE_PASSWORD,
+            Secret.fileVariable(Environment.CLICKHOUSE_PASSWORD));
+
+    /** Refuses brokers that cannot be used. */
+    public Endpoints {
+        BootstrapServers.check(kafkaBootstrapServers);
+    }
 
     public Endpoints(String kafkaBootstrapServers, PostgresLogin postgres, ClickHouseLogin clickHouse) {
         this(kafkaBootstrapServers, postgres, clickHouse, false);
@@ -59,36 +57,19 @@ public record Endpoints(
      * they are used: which are needed depends on the stream.
      */
     public static Endpoints of(Map<String, String> variables, List<String> errors) {
-        Map<String, String> environment = EnvironmentVariables.settings(variables);
-        for (String name : new TreeSet<>(environment.keySet())) {
-            if (name.startsWith("DEDUP_") && !KNOWN.contains(name)) {
-                errors.add(name + ": unknown setting; known: " + String.join(", ", new TreeSet<>(KNOWN)));
-            }
-        }
-        String postgres = environment.getOrDefault(POSTGRES_URL, "jdbc:postgresql://127.0.0.1:5432/dedup");
-        if (!postgres.startsWith("jdbc:postgresql://")) {
-            errors.add(POSTGRES_URL + ": must be a JDBC URL such as jdbc:postgresql://127.0.0.1:5432/dedup");
-        } else if (EnvironmentVariables.holdsPassword(postgres)) {
-            errors.add(POSTGRES_URL + ": holds a password; put it into " + PostgresLogin.PASSWORD.variable()
-                    + " or the file " + PostgresLogin.PASSWORD.fileVariable() + " names");
-        }
-        String clickHouse = environment.getOrDefault(CLICKHOUSE_URL, "http://127.0.0.1:8123");
-        if (!HTTP_URL.matcher(clickHouse).matches()) {
-            errors.add(CLICKHOUSE_URL + ": must be a URL such as http://127.0.0.1:8123, without user, database or"
-                    + " settings");
-        }
-        String allowsNonDurable = environment.getOrDefault(ALLOW_NONDURABLE_POSTGRES, "false");
-        if (!Set.of("true", "false").contains(allowsNonDurable)) {
-            errors.add(ALLOW_NONDURABLE_POSTGRES + ": must be true or false");
-        }
-        return new Endpoints(
-                environment.getOrDefault(KAFKA, "127.0.0.1:9092"),
-                new PostgresLogin(postgres, environment.getOrDefault(POSTGRES_USER, "dedup")),
+        Environment environment = new Environment(variables, SETTINGS, errors);
+        Endpoints endpoints = new Endpoints(
+                environment.bootstrapServers(),
+                new PostgresLogin(environment.postgresUrl(), environment.text(Environment.POSTGRES_USER, "dedup")),
                 new ClickHouseLogin(
-                        clickHouse,
-                        environment.getOrDefault(CLICKHOUSE_DATABASE, "dedup"),
-                        environment.getOrDefault(CLICKHOUSE_USER, "dedup")),
-                Boolean.parseBoolean(allowsNonDurable));
+                        environment.clickHouseUrl(),
+                        environment.text(Environment.CLICKHOUSE_DATABASE, "dedup"),
+                        environment.text(Environment.CLICKHOUSE_USER, "dedup")),
+                environment.flag(ALLOW_NONDURABLE_POSTGRES));
+        // Not kept: the record travels in the job graph.
+        environment.optionalSecret(Environment.POSTGRES_PASSWORD);
+        environment.optionalSecret(Environment.CLICKHOUSE_PASSWORD);
+        return endpoints;
     }
 
     /**
@@ -120,7 +101,8 @@ public record Endpoints(
     /** What to say where {@link #kafka} could not be created, or got no answer. */
     public String kafkaDoesNotAnswer(Exception failure) {
         Throwable reason = failure.getCause() == null ? failure : failure.getCause();
-        return "Kafka at " + kafkaBootstrapServers + " does not answer: start it, or set " + KAFKA + " ("
+        return "Kafka at " + kafkaBootstrapServers + " does not answer: start it, or set "
+                + Environment.KAFKA_BOOTSTRAP_SERVERS + " ("
                 + reason.getMessage() + ")";
     }
 }

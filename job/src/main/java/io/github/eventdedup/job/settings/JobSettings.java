@@ -1,13 +1,15 @@
 package io.github.eventdedup.job.settings;
 
+import io.github.eventdedup.config.Arguments;
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.event.InvalidStreamDefinitionException;
 import io.github.eventdedup.event.StreamDefinition;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -55,55 +57,44 @@ public record JobSettings(Path streamFile, Start start, Set<Consent> consents, E
     /**
      * Reads the settings.
      *
-     * @throws InvalidSettingsException where they cannot be used, with every error at once
+     * @throws ConfigurationException where they cannot be used, with every error at once
      */
     public static JobSettings of(List<String> arguments, Map<String, String> environment)
-            throws InvalidSettingsException {
+            throws ConfigurationException {
         List<String> errors = new ArrayList<>();
-        Start start = Start.ONLY_WITHOUT_STATE;
-        List<String> others = new ArrayList<>(arguments);
-        if (others.remove("--resume")) {
-            start = Start.RESUME;
+        JobArguments given = new JobArguments();
+        Optional<String> problem = Arguments.parse(given, arguments);
+        if (given.resume && given.fresh) {
+            errors.add("arguments: --resume and --fresh exclude each other");
         }
-        if (others.remove("--fresh")) {
-            if (start == Start.RESUME) {
-                errors.add("arguments: --resume and --fresh exclude each other");
-            }
-            start = Start.FRESH;
+        Start start = given.fresh ? Start.FRESH : given.resume ? Start.RESUME : Start.ONLY_WITHOUT_STATE;
+        Set<Consent> consents = given.consents();
+        if (given.fresh) {
+            consents.forEach(consent -> errors.add("arguments: --fresh starts without state, and " + consent.argument()
+                    + " is about the state that is restored: leave one out"));
         }
-        Set<Consent> consents = EnumSet.noneOf(Consent.class);
-        for (Consent consent : Consent.values()) {
-            if (others.remove(consent.argument())) {
-                consents.add(consent);
-                if (start == Start.FRESH) {
-                    errors.add("arguments: --fresh starts without state, and " + consent.argument()
-                            + " is about the state that is restored: leave one out");
-                }
-            }
-        }
-        if (others.size() != 2 || !others.get(0).equals("--stream")) {
-            errors.add(
-                    "arguments: give --stream FILE, as in --stream streams/view-events.yaml, and after it at most one of"
-                            + " --resume and --fresh, and any of --from-older, --new-topic and --new-table");
-        }
+        problem.ifPresent(what -> errors.add(
+                "arguments: give --stream FILE, as in --stream streams/view-events.yaml, and after it at most one of"
+                        + " --resume and --fresh, and any of --from-older, --new-topic and --new-table (" + what
+                        + ")"));
         Endpoints endpoints = Endpoints.of(environment, errors);
         if (!errors.isEmpty()) {
-            throw new InvalidSettingsException(errors);
+            throw new ConfigurationException(errors);
         }
-        return new JobSettings(Path.of(others.get(1)), start, consents, endpoints);
+        return new JobSettings(given.stream, start, consents, endpoints);
     }
 
     /**
      * Reads the stream definition.
      *
-     * @throws InvalidSettingsException where the file cannot be read
+     * @throws ConfigurationException where the file cannot be read
      * @throws InvalidStreamDefinitionException where it is not a stream definition
      */
-    public StreamDefinition readStream() throws InvalidSettingsException, InvalidStreamDefinitionException {
+    public StreamDefinition readStream() throws ConfigurationException, InvalidStreamDefinitionException {
         try {
             return StreamDefinition.read(streamFile);
         } catch (IOException e) {
-            throw new InvalidSettingsException(List.of(
+            throw new ConfigurationException(List.of(
                     "--stream: cannot read " + streamFile + ", give the path of a stream definition (" + e + ")"));
         }
     }

@@ -1,10 +1,12 @@
 package io.github.eventdedup.job.settings;
 
+import io.github.eventdedup.config.Environment;
+import io.github.eventdedup.config.PostgresUrl;
+import io.github.eventdedup.config.Secret;
 import java.io.Serializable;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.Properties;
-import java.util.regex.Pattern;
 import org.postgresql.Driver;
 
 /**
@@ -18,23 +20,18 @@ public record PostgresLogin(String url, String user) implements Serializable {
 
     private static final long serialVersionUID = 1L;
 
-    static final Secret PASSWORD = new Secret("DEDUP_POSTGRES_PASSWORD");
-
-    private static final Pattern SSL_PASSWORD = Pattern.compile("(sslpassword=)[^&]*");
-
-    private static final String CONNECT_TIMEOUT_SECONDS = "10";
-
     /** Longer than any batch takes; a server from which no answer comes is given up after this. */
     private static final String SOCKET_TIMEOUT_SECONDS = "60";
 
+    /** Refuses a URL that cannot be used. */
+    public PostgresLogin {
+        PostgresUrl.check(url);
+    }
+
     public Connection connect() throws SQLException {
-        Properties properties = new Properties();
-        properties.setProperty("user", user);
-        properties.setProperty("password", PASSWORD.read());
-        properties.setProperty("connectTimeout", CONNECT_TIMEOUT_SECONDS);
+        Properties properties =
+                PostgresUrl.properties(user, Secret.ofThisProcess(Environment.POSTGRES_PASSWORD), "event-deduplicator");
         properties.setProperty("socketTimeout", SOCKET_TIMEOUT_SECONDS);
-        properties.setProperty("tcpKeepAlive", "true");
-        properties.setProperty("ApplicationName", "event-deduplicator");
         // Not through DriverManager: it knows the driver of the first job that a JobManager ran, not that of the class
         // loader of the next one.
         Connection connection = new Driver().connect(url, properties);
@@ -46,7 +43,7 @@ public record PostgresLogin(String url, String user) implements Serializable {
 
     /** The URL without what opens the key of a client certificate. */
     public String shownUrl() {
-        return SSL_PASSWORD.matcher(url).replaceAll("$1***");
+        return PostgresUrl.shown(url);
     }
 
     @Override
@@ -57,7 +54,8 @@ public record PostgresLogin(String url, String user) implements Serializable {
     /** What to say where {@link #connect} did not work. */
     public String cannotBeUsed(Exception reason) {
         return "Postgres at " + shownUrl() + " cannot be used as user '" + user
-                + "': start it, or correct DEDUP_POSTGRES_URL, DEDUP_POSTGRES_USER or " + PASSWORD.variable() + " ("
+                + "': start it, or correct DEDUP_POSTGRES_URL, DEDUP_POSTGRES_USER or " + Environment.POSTGRES_PASSWORD
+                + " ("
                 + reason.getMessage() + ")";
     }
 

@@ -4,9 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.job.settings.Endpoints;
-import io.github.eventdedup.job.settings.InvalidSettingsException;
 import io.github.eventdedup.job.settings.PostgresLogin;
 import io.github.eventdedup.job.testing.Fixtures;
 import io.github.eventdedup.job.testing.Servers;
@@ -323,8 +323,8 @@ class PreflightIT {
     }
 
     private static List<String> findings(StreamDefinition stream, Endpoints endpoints) {
-        InvalidSettingsException refusal =
-                catchThrowableOfType(InvalidSettingsException.class, () -> Preflight.check(stream, endpoints));
+        ConfigurationException refusal =
+                catchThrowableOfType(ConfigurationException.class, () -> Preflight.check(stream, endpoints));
         return refusal.getMessage().lines().toList();
     }
 

@@ -5,11 +5,11 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import static org.awaitility.Awaitility.await;
 
 import com.clickhouse.client.api.Client;
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.job.DeduplicationJob;
 import io.github.eventdedup.job.pipeline.StateIdentity;
 import io.github.eventdedup.job.settings.Endpoints;
-import io.github.eventdedup.job.settings.InvalidSettingsException;
 import io.github.eventdedup.job.settings.JobSettings.Consent;
 import io.github.eventdedup.job.settings.JobSettings.Start;
 import io.github.eventdedup.job.testing.Fixtures;
@@ -297,7 +297,7 @@ class RestoreIT {
     }
 
     /** As {@link DeduplicationJob} does it. */
-    private StartingPoint start(Start how, String named, Consent... consents) throws InvalidSettingsException {
+    private StartingPoint start(Start how, String named, Consent... consents) throws ConfigurationException {
         Configuration configuration = new Configuration();
         configuration.set(
                 CheckpointingOptions.CHECKPOINTS_DIRECTORY,
@@ -318,7 +318,7 @@ class RestoreIT {
     }
 
     private String refusal(Start how, String named, Consent... consents) {
-        return catchThrowableOfType(InvalidSettingsException.class, () -> start(how, named, consents))
+        return catchThrowableOfType(ConfigurationException.class, () -> start(how, named, consents))
                 .getMessage();
     }
 

@@ -5,8 +5,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.job.pipeline.StateIdentity;
-import io.github.eventdedup.job.settings.InvalidSettingsException;
 import io.github.eventdedup.job.settings.JobSettings.Consent;
 import io.github.eventdedup.job.settings.JobSettings.Start;
 import io.github.eventdedup.job.testing.Fixtures;
@@ -384,7 +384,7 @@ class StartingPointTest {
         StartingPoint start = start(Start.ONLY_WITHOUT_STATE);
 
         assertThatThrownBy(() -> start.requireNewest(flink, false, Set.of()))
-                .isInstanceOf(InvalidSettingsException.class)
+                .isInstanceOf(ConfigurationException.class)
                 .hasMessageContaining(uri(older))
                 .hasMessageContaining(uri(newer))
                 .hasMessageContaining("is of a job that began anew, so all that was stored since then would be")
@@ -485,22 +485,21 @@ class StartingPointTest {
         return bytes.toByteArray();
     }
 
-    private StartingPoint start(Start start) throws InvalidSettingsException {
+    private StartingPoint start(Start start) throws ConfigurationException {
         return StartingPoint.of(flink, identity, start);
     }
 
     private String refusal(Attachment live, Consent... consents) {
         return catchThrowableOfType(
-                        InvalidSettingsException.class,
-                        () -> start(Start.RESUME).attachedTo(live, Set.of(consents)))
+                        ConfigurationException.class, () -> start(Start.RESUME).attachedTo(live, Set.of(consents)))
                 .getMessage();
     }
 
-    private Configuration startingPoint(Start start) throws InvalidSettingsException {
+    private Configuration startingPoint(Start start) throws ConfigurationException {
         return StartingPoint.of(flink, identity, start).configuration();
     }
 
-    private boolean restored(Path state) throws InvalidSettingsException {
+    private boolean restored(Path state) throws ConfigurationException {
         return startingPoint(Start.RESUME)
                 .get(StateRecoveryOptions.SAVEPOINT_PATH)
                 .equals(uri(state));
@@ -511,7 +510,7 @@ class StartingPointTest {
     }
 
     private String refusal(StateIdentity identity, Start start) {
-        return catchThrowableOfType(InvalidSettingsException.class, () -> StartingPoint.of(flink, identity, start))
+        return catchThrowableOfType(ConfigurationException.class, () -> StartingPoint.of(flink, identity, start))
                 .getMessage();
     }
 

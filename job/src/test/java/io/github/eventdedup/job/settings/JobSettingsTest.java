@@ -3,6 +3,7 @@ package io.github.eventdedup.job.settings;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.job.settings.JobSettings.Consent;
 import io.github.eventdedup.job.settings.JobSettings.Start;
 import java.nio.file.Path;
@@ -69,13 +70,13 @@ class JobSettingsTest {
                 .hasMessageContaining("leave one out");
     }
 
-    private static JobSettings settings(String... more) throws InvalidSettingsException {
+    private static JobSettings settings(String... more) throws ConfigurationException {
         List<String> arguments = new ArrayList<>(ARGUMENTS);
         arguments.addAll(List.of(more));
         return JobSettings.of(arguments, Map.of());
     }
 
-    private static Start start(String... more) throws InvalidSettingsException {
+    private static Start start(String... more) throws ConfigurationException {
         return settings(more).start();
     }
 
@@ -91,11 +92,11 @@ class JobSettingsTest {
                 "PATH",
                 "/bin");
         assertThatThrownBy(() -> JobSettings.of(List.of(), environment))
-                .isInstanceOf(InvalidSettingsException.class)
+                .isInstanceOf(ConfigurationException.class)
                 .hasMessageContaining("--stream FILE")
                 .hasMessageContaining("DEDUP_POSTGRES_URL")
-                .hasMessageContaining("DEDUP_POSTGRES_USR: unknown")
-                .hasMessageContaining("DEDUP_CLICKHOUSE_URL: must be a URL such as")
+                .hasMessageContaining("DEDUP_POSTGRES_USR is not known")
+                .hasMessageContaining("DEDUP_CLICKHOUSE_URL must be a URL such as")
                 .hasMessageNotContaining("secret");
     }
 
@@ -103,7 +104,7 @@ class JobSettingsTest {
     void aStreamFileThatIsNotThereIsNamedWithWhatToDo() throws Exception {
         JobSettings settings = JobSettings.of(List.of("--stream", "nowhere.yaml"), Map.of());
         assertThatThrownBy(settings::readStream)
-                .isInstanceOf(InvalidSettingsException.class)
+                .isInstanceOf(ConfigurationException.class)
                 .hasMessageContaining("--stream: cannot read nowhere.yaml, give the path");
     }
 
@@ -139,6 +140,6 @@ class JobSettingsTest {
                         .allowsNonDurablePostgres())
                 .isTrue();
         assertThatThrownBy(() -> JobSettings.of(ARGUMENTS, Map.of("DEDUP_POSTGRES_ALLOW_NONDURABLE", "yes")))
-                .hasMessageContaining("DEDUP_POSTGRES_ALLOW_NONDURABLE: must be true or false");
+                .hasMessageContaining("DEDUP_POSTGRES_ALLOW_NONDURABLE is 'yes'; write true or false");
     }
 }

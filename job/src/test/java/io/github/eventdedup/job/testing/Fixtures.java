@@ -2,6 +2,7 @@ package io.github.eventdedup.job.testing;
 
 import static org.awaitility.Awaitility.await;
 
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.job.DeadLetters;
 import io.github.eventdedup.job.DeduplicationJob;
@@ -12,7 +13,6 @@ import io.github.eventdedup.job.model.SourceRecord;
 import io.github.eventdedup.job.pipeline.StateIdentity;
 import io.github.eventdedup.job.settings.ClickHouseLogin;
 import io.github.eventdedup.job.settings.Endpoints;
-import io.github.eventdedup.job.settings.InvalidSettingsException;
 import io.github.eventdedup.job.settings.PostgresLogin;
 import io.github.eventdedup.servers.ClickHouseServer;
 import java.io.ByteArrayOutputStream;
@@ -147,11 +147,11 @@ public final class Fixtures {
     }
 
     /** The topics of a stream, as {@link Setup} makes them. */
-    public static void createTopics(Endpoints endpoints, StreamDefinition stream) throws InvalidSettingsException {
+    public static void createTopics(Endpoints endpoints, StreamDefinition stream) throws ConfigurationException {
         List<String> errors = new ArrayList<>();
         TopicCreation.create(endpoints, List.of(stream), errors);
         if (!errors.isEmpty()) {
-            throw new InvalidSettingsException(errors);
+            throw new ConfigurationException(errors);
         }
     }
 

@@ -156,7 +156,7 @@ public final class FlinkCluster {
                 Map.of());
     }
 
-    /** Whether it says that it is in good health. */
+    /** Whether it reports that it is healthy. */
     boolean zooKeeperAnswers() {
         try (Socket socket = new Socket()) {
             socket.connect(new InetSocketAddress(InetAddress.getLoopbackAddress(), layout.zooKeeperPort()), 2000);

@@ -93,7 +93,7 @@ public final class FlinkRest {
                 .max(Comparator.comparing((Job job) -> !job.isOver()).thenComparingLong(Job::started));
     }
 
-    /** Whether every task of a job runs; the job's own state says so before they do. */
+    /** Whether every task of a job runs; the job's own state is RUNNING before they do. */
     public boolean runs(Job job) throws IOException {
         return job.state().equals("RUNNING")
                 && elements(get("/jobs/" + job.id()).path("vertices"))
@@ -295,7 +295,7 @@ public final class FlinkRest {
             throw new LocalException(rootCause(String.join("\n", errors)));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw new LocalException("interrupted while asking Flink", e);
+            throw new LocalException("interrupted while querying Flink", e);
         }
     }
 
@@ -313,7 +313,7 @@ public final class FlinkRest {
         return reason.length() <= LONGEST_REASON ? reason : reason.substring(0, LONGEST_REASON) + " …";
     }
 
-    /** Flink answers with a stack trace; its last cause has the message somebody wrote for a person. */
+    /** Flink answers with a stack trace; its last cause has the message for people. */
     static String rootCause(String stackTrace) {
         int last = stackTrace.lastIndexOf("Caused by: ");
         String cause = last < 0 ? stackTrace : stackTrace.substring(last + "Caused by: ".length());

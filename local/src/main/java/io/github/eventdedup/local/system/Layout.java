@@ -88,9 +88,9 @@ public record Layout(Path home, Path data, int portOffset, boolean withClickHous
         return flink().resolve("savepoints");
     }
 
-    /** The savepoints that every orderly stop takes: ours, deleted when there is a newer one. */
-    public Path stops(String stream) {
-        return savepoints().resolve("stops").resolve(stream);
+    /** The savepoints that every orderly stop takes, a directory for each stream: deleted when there is a newer one. */
+    Path stops() {
+        return savepoints().resolve("stops");
     }
 
     Path temporary(String name) {
@@ -173,7 +173,7 @@ public record Layout(Path home, Path data, int portOffset, boolean withClickHous
         }
     }
 
-    /** What went wrong with a file, in words: some of Java's exceptions say no more than the file's name. */
+    /** The error of a file, in words: some of Java's exceptions have only the file's name. */
     public static String reason(IOException e) {
         if (!(e instanceof FileSystemException failed)) {
             return e.getMessage() == null ? e.toString() : e.getMessage();

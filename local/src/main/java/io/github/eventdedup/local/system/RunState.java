@@ -76,7 +76,7 @@ public final class RunState {
         write(entries);
     }
 
-    /** Enters this JVM as the supervisor of a system with those options; for whoever holds the lock. */
+    /** Enters this JVM as the supervisor of a system with those options; for the holder of the lock. */
     synchronized void supervising(Options options) {
         try {
             writeWhole(optionsFile(), options);
@@ -88,7 +88,7 @@ public final class RunState {
     }
 
     /**
-     * The options of what runs here: on ports that only somebody supposes another system may answer.
+     * The options of what runs here: on guessed ports another system may answer.
      *
      * @return empty where nothing runs
      */

@@ -9,28 +9,33 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Pattern;
 
 /**
- * What runs and what was counted, asked of the processes themselves.
+ * What runs and what was counted, queried from the processes themselves.
  *
  * @param processes in the order they are started
  * @param jobs one for each stream
+ * @param supervisor {@code up} where everything has been started, {@code starting} while it starts or stops, or {@code
+ *     down}
+ * @param directories where what is on disk, by name
  */
 @JsonInclude(JsonInclude.Include.ALWAYS)
-public record Status(List<ProcessStatus> processes, List<JobStatus> jobs) {
+public record Status(
+        List<ProcessStatus> processes, List<JobStatus> jobs, String supervisor, Map<String, String> directories) {
 
     /** Exit codes of the command, where it has asked: something does not run, and nothing runs at all. */
     public static final int SOME_NOT_UP = 3;
 
     public static final int NOTHING_RUNS = 4;
 
-    /** What a relay logs when it waits, with the reason, and when it no longer does. */
-    private static final Pattern RELAY_STATE =
-            Pattern.compile("Waiting, nothing is lost: (.*)|Going on$|Following .* of .*; Kafka at |Stopped$");
+    /** What a relay logs when it waits, with the reason, and when it no longer does (RelayLog of outbox-relay). */
+    static final Pattern RELAY_STATE = Pattern.compile(
+            "Cannot send, retrying; no rows are lost: (.*)|Resuming$|Following .* of .*; Kafka at |Stopped$");
 
     private static final String NOT_RUNNING = "NOT_RUNNING";
     private static final Duration METRICS_PAUSE = Duration.ofMillis(500);
@@ -57,7 +62,7 @@ public record Status(List<ProcessStatus> processes, List<JobStatus> jobs) {
      * @param received records read from the raw topic; this and the other counts null where the job cannot be asked
      * @param unique stored, each once
      * @param duplicate dropped
-     * @param deadLettered kept aside, unreadable or refused by the database
+     * @param deadLettered unreadable, or rejected by the database
      * @param reason why it does not run, or runs again and again, on one line; null where it runs, or nothing is known
      */
     public record JobStatus(
@@ -92,11 +97,12 @@ public record Status(List<ProcessStatus> processes, List<JobStatus> jobs) {
         RunState runState = new RunState(layout.run());
         LocalSystem system = new LocalSystem(layout, runState);
         FlinkRest flink = new FlinkRest(layout.flinkPort());
-        // The JobManager fetches metrics when somebody asks, and answers with what it had before: ask twice.
+        // The JobManager fetches metrics on request, and answers with those it had before: query twice.
         jobs(system, flink, runState);
         long asked = System.nanoTime();
         Map<String, String> problems = runState.problems();
-        boolean supervised = runState.process(RunState.SUPERVISOR).isPresent();
+        Optional<ProcessHandle> supervisor = runState.process(RunState.SUPERVISOR);
+        boolean supervised = supervisor.isPresent();
         List<ProcessStatus> processes = new ArrayList<>(system.parts().parallelStream()
                 .map(part -> process(part, runState, supervised, problems))
                 .toList());
@@ -106,13 +112,28 @@ public record Status(List<ProcessStatus> processes, List<JobStatus> jobs) {
                     null,
                     null,
                     "down",
-                    "what ends is not started again; ./dedup up takes over, ./dedup down stops the rest"));
+                    "a process that ends is not restarted; ./dedup up takes over, ./dedup down stops the rest"));
         }
         Duration left = METRICS_PAUSE.minusNanos(System.nanoTime() - asked);
         if (!left.isNegative()) {
             FlinkRest.sleep(left);
         }
-        return new Status(processes, jobs(system, flink, runState));
+        return new Status(
+                processes,
+                jobs(system, flink, runState),
+                supervisor.map(it -> runState.isReady(it) ? "up" : "starting").orElse("down"),
+                directories(layout));
+    }
+
+    /** For who measures or breaks something there. */
+    private static Map<String, String> directories(Layout layout) {
+        Map<String, String> directories = new LinkedHashMap<>();
+        directories.put("kafka", layout.data().resolve("kafka").toString());
+        directories.put("postgres", layout.data().resolve("postgres/data").toString());
+        directories.put("clickhouse", layout.data().resolve("clickhouse").toString());
+        directories.put("checkpoints", layout.checkpoints().toString());
+        directories.put("stops", layout.stops().toString());
+        return directories;
     }
 
     private static List<JobStatus> jobs(LocalSystem system, FlinkRest flink, RunState runState) {
@@ -158,15 +179,18 @@ public record Status(List<ProcessStatus> processes, List<JobStatus> jobs) {
         if (sums.getOrDefault("waiting", 0L) == 0) {
             return Optional.empty();
         }
-        Pattern said = Pattern.compile(
-                "(Postgres takes no rows of stream '" + Pattern.quote(stream)
-                        + "'; waiting until it does: |ClickHouse: no row is stored until this is over, and none is lost: )(.*)");
-        return Optional.of(LastWords.matching(log, said)
-                .map(matcher -> "waits, no row is stored: " + matcher.group(2))
+        return Optional.of(LastWords.matching(log, sinkWaits(stream))
+                .map(matcher -> "waits, no row is stored: " + matcher.group(1))
                 .orElse("waits for its database, no row is stored"));
     }
 
-    /** What a relay says that it waits for, where it has not gone on or been started again since. */
+    /** What a sink logs when it waits, with the reason (PostgresStore and DatabaseWait of the job). */
+    static Pattern sinkWaits(String stream) {
+        return Pattern.compile("(?:Postgres accepts no rows of stream '" + Pattern.quote(stream)
+                + "'|ClickHouse accepts no rows), retrying; no rows are lost: (.*)");
+    }
+
+    /** Why a relay waits, where it has not resumed or been restarted since. */
     private static Optional<String> relayWaits(ManagedProcess part) {
         if (!part.name().startsWith(LocalSystem.RELAY)) {
             return Optional.empty();

@@ -39,9 +39,9 @@ final class StreamJob {
     }
 
     /**
-     * Submits the job where the cluster has none or a failed one. It continues from its newest checkpoint or savepoint. A
-     * job that loses its JobManager is not a case of this: high availability brings it back. One that somebody cancelled or
-     * stopped is left alone until the next `up`, or until somebody submits it.
+     * Submits the job where the cluster has none or a failed one. It continues from its newest checkpoint or savepoint.
+     * A job that loses its JobManager is not a case of this: high availability brings it back. A job that was cancelled
+     * or stopped by hand is left alone until the next `up`, or until it is submitted by hand.
      *
      * @return what was done, in words; empty where nothing was
      */
@@ -85,8 +85,8 @@ final class StreamJob {
     }
 
     /**
-     * For the next start: the savepoint may be anywhere, and the job's checkpoints are gone once it has stopped with one. Not
-     * known yet where somebody looked at the job's checkpoints seconds ago: Flink then answers what it had answered them.
+     * For the next start: the savepoint may be anywhere, and the job's checkpoints are gone once it has stopped with
+     * one. Not known yet where the job's checkpoints were queried seconds ago: Flink then repeats that answer.
      */
     private void noteSavepoint(FlinkRest.Job job) throws IOException {
         Optional<String> savepoint = flink.savepointOfStop(job);
@@ -166,7 +166,7 @@ final class StreamJob {
             if (job.isEmpty() || job.get().isOver()) {
                 return Optional.empty();
             }
-            savepoint = Path.of(URI.create(flink.stop(job.get(), layout.stops(stream), STOP_PATIENCE)));
+            savepoint = Path.of(URI.create(flink.stop(job.get(), layout.stops().resolve(stream), STOP_PATIENCE)));
         } catch (IOException | LocalException e) {
             return Optional.of(
                     "job " + stream + ": no savepoint (" + e.getMessage() + "); its last checkpoint will serve");

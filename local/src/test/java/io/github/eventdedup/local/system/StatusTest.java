@@ -4,11 +4,18 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.eventdedup.local.system.Status.JobStatus;
 import io.github.eventdedup.local.system.Status.ProcessStatus;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 
 class StatusTest {
+
+    private static Status status(List<ProcessStatus> processes, List<JobStatus> jobs) {
+        return new Status(processes, jobs, "up", Map.of());
+    }
 
     @Test
     void aRefusedEventIsADeadLetterAndNotUnique() {
@@ -33,7 +40,9 @@ class StatusTest {
                 List.of(
                         new ProcessStatus("kafka", 1L, 9092, "up"),
                         new ProcessStatus("taskmanager", null, null, "down")),
-                List.of(new JobStatus("view-events", "RUNNING", 4L, 2L, 1L, 1L)));
+                List.of(new JobStatus("view-events", "RUNNING", 4L, 2L, 1L, 1L)),
+                "up",
+                Map.of("kafka", "/data/kafka"));
 
         assertThat(status.json())
                 .isEqualTo(
@@ -41,6 +50,7 @@ class StatusTest {
                                 + "{\"name\":\"taskmanager\",\"pid\":null,\"port\":null,\"health\":\"down\",\"reason\":null}],"
                                 + "\"jobs\":[{\"stream\":\"view-events\",\"state\":\"RUNNING\",\"received\":4,\"unique\":2,"
                                 + "\"duplicate\":1,\"deadLettered\":1,\"reason\":null}],"
+                                + "\"supervisor\":\"up\",\"directories\":{\"kafka\":\"/data/kafka\"},"
                                 + "\"problems\":[\"taskmanager is down\"]}");
     }
 
@@ -52,11 +62,11 @@ class StatusTest {
         JobStatus restarts = new JobStatus("s", "RESTARTING", null, null, null, null, "long overflow");
         JobStatus runsForNow = new JobStatus("s", "RUNNING", 0L, 0L, 0L, 0L, "failed 4 times: long overflow");
 
-        assertThat(new Status(List.of(up), List.of(runs)).exitCode()).isZero();
-        assertThat(new Status(List.of(up, down), List.of(runs)).exitCode()).isEqualTo(3);
-        assertThat(new Status(List.of(up), List.of(restarts)).exitCode()).isEqualTo(3);
-        assertThat(new Status(List.of(up), List.of(runsForNow)).exitCode()).isEqualTo(3);
-        assertThat(new Status(List.of(down), List.of(runs)).exitCode()).isEqualTo(4);
+        assertThat(status(List.of(up), List.of(runs)).exitCode()).isZero();
+        assertThat(status(List.of(up, down), List.of(runs)).exitCode()).isEqualTo(3);
+        assertThat(status(List.of(up), List.of(restarts)).exitCode()).isEqualTo(3);
+        assertThat(status(List.of(up), List.of(runsForNow)).exitCode()).isEqualTo(3);
+        assertThat(status(List.of(down), List.of(runs)).exitCode()).isEqualTo(4);
     }
 
     @Test
@@ -65,9 +75,39 @@ class StatusTest {
         ProcessStatus down = new ProcessStatus("ingest", null, 8001, "down", "its log ends with: no memory");
         JobStatus restarts = new JobStatus("s", "RESTARTING", null, null, null, null, "long overflow");
 
-        assertThat(new Status(List.of(up, down), List.of(restarts)).table().lines())
+        assertThat(status(List.of(up, down), List.of(restarts)).table().lines())
                 .contains("  ingest is down: its log ends with: no memory", "  job s is RESTARTING: long overflow");
-        assertThat(new Status(List.of(down), List.of()).table()).contains("nothing runs: start it with ./dedup up");
+        assertThat(status(List.of(down), List.of()).table()).contains("nothing runs: start it with ./dedup up");
+    }
+
+    /** The other side of what the status looks for in logs. */
+    @Test
+    void relaysAndJobsLogTheLinesThatTheStatusReads() throws Exception {
+        assertLogs(Status.RELAY_STATE, "outbox-relay", "relay/RelayLog", "Cannot send, retrying; no rows are lost: {}");
+        assertLogs(Status.RELAY_STATE, "outbox-relay", "relay/RelayLog", "Resuming");
+        assertLogs(Status.RELAY_STATE, "outbox-relay", "relay/OutboxRelay", "Following {} of {}; Kafka at {}");
+        assertLogs(Status.RELAY_STATE, "outbox-relay", "relay/OutboxRelay", "Stopped");
+        assertLogs(
+                Status.sinkWaits("{}"),
+                "job",
+                "job/postgres/PostgresStore",
+                "Postgres accepts no rows of stream '{}', retrying; no rows are lost: {}: {}");
+        Pattern sink = Status.sinkWaits("s");
+        assertThat(sink.matcher("ClickHouse accepts no rows, retrying; no rows are lost: HTTP 503")
+                        .replaceFirst("$1"))
+                .isEqualTo("HTTP 503");
+        assertThat(source("job", "job/clickhouse/DatabaseWait"))
+                .contains("\"{} accepts no rows, retrying; no rows are lost: {}\"");
+    }
+
+    private static void assertLogs(Pattern pattern, String module, String type, String line) throws Exception {
+        assertThat(source(module, type)).contains('"' + line + '"');
+        assertThat(line).containsPattern(pattern);
+    }
+
+    private static String source(String module, String type) throws Exception {
+        return Files.readString(
+                Path.of("..", module, "src/main/java/io/github/eventdedup").resolve(type + ".java"));
     }
 
     @Test

@@ -2,6 +2,7 @@ package io.github.eventdedup.proof.audit;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.event.ClickHouseTable;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.proof.audit.records.StreamReport;
@@ -108,17 +109,17 @@ public final class Audit implements Callable<Integer> {
     }
 
     @Override
-    public Integer call() {
-        Endpoints neighbours = Endpoints.of(environment);
-        List<StreamDefinition> chosen = chosen(neighbours.streams());
+    public Integer call() throws ConfigurationException {
+        Endpoints endpoints = Endpoints.of(environment);
+        List<StreamDefinition> chosen = chosen(endpoints.streams());
         Path directory = temporaryDirectory();
         Thread atExit = new Thread(() -> delete(directory));
         Runtime.getRuntime().addShutdownHook(atExit);
         List<StreamReport> reports = new ArrayList<>();
         Progress progress = new Progress(err);
-        try (TopicReader topics = new TopicReader(neighbours.kafkaBootstrapServers(), progress)) {
+        try (TopicReader topics = new TopicReader(endpoints.kafkaBootstrapServers(), progress)) {
             for (StreamDefinition stream : chosen) {
-                StreamReport report = audit(neighbours, stream, topics, directory, progress);
+                StreamReport report = audit(endpoints, stream, topics, directory, progress);
                 print(report);
                 reports.add(report);
             }
@@ -170,7 +171,7 @@ public final class Audit implements Callable<Integer> {
      * the checkpoint that the audit has waited for.
      */
     private StreamReport audit(
-            Endpoints neighbours, StreamDefinition stream, TopicReader topics, Path directory, Progress progress) {
+            Endpoints endpoints, StreamDefinition stream, TopicReader topics, Path directory, Progress progress) {
         List<Path> itsLedgers = stream.stream().equals(LEDGER_STREAM) ? ledgers : List.of();
         Instant deadline = Instant.now().plus(wait);
         int removals = 0;
@@ -178,7 +179,7 @@ public final class Audit implements Callable<Integer> {
             Path files = directory.resolve(stream.stream());
             StreamReport report;
             try {
-                report = new StreamAudit(neighbours, stream, topics, files, progress).run(itsLedgers, deadline);
+                report = new StreamAudit(endpoints, stream, topics, files, progress).run(itsLedgers, deadline);
             } catch (TopicReader.RemovedWhileReadException e) {
                 if (++removals == MAX_REMOVALS) {
                     throw e;

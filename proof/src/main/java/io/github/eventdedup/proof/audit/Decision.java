@@ -1,6 +1,8 @@
 package io.github.eventdedup.proof.audit;
 
+import io.github.eventdedup.proof.audit.records.RecordLayout;
 import io.github.eventdedup.proof.audit.records.SortedRecords;
+import io.github.eventdedup.proof.audit.topics.Positions;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.function.IntPredicate;
@@ -13,7 +15,7 @@ import java.util.function.IntPredicate;
  * where the front of the topic is removed: an event may be a copy of one that is gone, as long as its window can reach
  * there. Not thread-safe.
  */
-public final class Decision {
+final class Decision {
 
     /** What an event is. */
     enum Verdict {
@@ -24,12 +26,6 @@ public final class Decision {
         /** Nothing that the window decides. */
         APART
     }
-
-    /** Where a record of the raw topic has what. */
-    public static final int PARTITION = 32;
-
-    public static final int OFFSET = 36;
-    static final int MILLIS = 44;
 
     private final ExpectedWindow rule;
     private final Positions recorded;
@@ -57,7 +53,7 @@ public final class Decision {
      */
     Verdict[] decide(SortedRecords events, int from, int to, Long firstMillis, IntPredicate apart) {
         int size = to - from;
-        if (events.getInt(from, PARTITION) == events.getInt(to - 1, PARTITION)) {
+        if (events.getInt(from, RecordLayout.PARTITION) == events.getInt(to - 1, RecordLayout.PARTITION)) {
             Verdict[] verdicts = new Verdict[size];
             decide(events, from, null, firstMillis, apart, verdicts);
             return verdicts;
@@ -77,7 +73,7 @@ public final class Decision {
 
     private static int partitionEnd(SortedRecords events, int first, int to) {
         int end = first + 1;
-        while (end < to && events.getInt(end, PARTITION) == events.getInt(first, PARTITION)) {
+        while (end < to && events.getInt(end, RecordLayout.PARTITION) == events.getInt(first, RecordLayout.PARTITION)) {
             end++;
         }
         return end;
@@ -103,7 +99,8 @@ public final class Decision {
                 boolean earlier = best < 0
                         || next[p] == veryFirst
                         || (next[best] != veryFirst
-                                && events.getLong(next[p], MILLIS) < events.getLong(next[best], MILLIS));
+                                && events.getLong(next[p], RecordLayout.EVENT_MILLIS)
+                                        < events.getLong(next[best], RecordLayout.EVENT_MILLIS));
                 best = earlier ? p : best;
             }
             order[i] = next[best]++;
@@ -127,8 +124,9 @@ public final class Decision {
                 verdicts[event - from] = Verdict.APART;
                 continue;
             }
-            long millis = events.getLong(event, MILLIS);
-            boolean isRecorded = recorded.contains(events.getInt(event, PARTITION), events.getLong(event, OFFSET));
+            long millis = events.getLong(event, RecordLayout.EVENT_MILLIS);
+            boolean isRecorded = recorded.contains(
+                    events.getInt(event, RecordLayout.PARTITION), events.getLong(event, RecordLayout.OFFSET));
             Verdict verdict;
             if (!anyNew && isRecorded && millis < reachesUntil) {
                 verdict = Verdict.DUPLICATE_OF_REMOVED;

@@ -1,10 +1,12 @@
 package io.github.eventdedup.proof.audit;
 
+import io.github.eventdedup.config.Identifiers;
 import io.github.eventdedup.event.Fingerprint;
 import io.github.eventdedup.event.FingerprintFunction;
 import io.github.eventdedup.event.Outbox;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.proof.audit.records.BucketedRecords;
+import io.github.eventdedup.proof.audit.records.RecordLayout;
 import io.github.eventdedup.proof.audit.records.StreamReport;
 import io.github.eventdedup.proof.audit.tables.PostgresRows;
 import io.github.eventdedup.proof.system.Endpoints;
@@ -24,9 +26,6 @@ import java.util.stream.Collectors;
 /** The rows of an outbox that are flagged as sent: each must be in the topic. */
 final class SentRows {
 
-    /** Bytes of a record: fingerprint, id. */
-    static final int RECORD_BYTES = 40;
-
     /** Those whose text in Postgres is what the fingerprint is made from. */
     private static final Set<Integer> TYPES =
             Set.of(Types.SMALLINT, Types.INTEGER, Types.BIGINT, Types.VARCHAR, Types.CHAR, Types.BIT, Types.BOOLEAN);
@@ -35,7 +34,7 @@ final class SentRows {
 
     /** Reads them; to be called before the end of the topic is fixed, for a row is flagged only once Kafka has it. */
     static BucketedRecords read(
-            Endpoints neighbours, StreamDefinition stream, Path directory, StreamReport report, Progress progress) {
+            Endpoints endpoints, StreamDefinition stream, Path directory, StreamReport report, Progress progress) {
         Outbox outbox = stream.outbox();
         List<String> columns = new ArrayList<>();
         for (String field : stream.fingerprint()) {
@@ -46,33 +45,33 @@ final class SentRows {
                     .orElseThrow(
                             () -> new ProofException("outbox of " + stream.stream() + ": nothing fills " + field)));
         }
-        BucketedRecords rows = new BucketedRecords(directory, RECORD_BYTES);
-        try (Connection connection = neighbours.postgres()) {
+        BucketedRecords rows = new BucketedRecords(directory, RecordLayout.SENT_BYTES);
+        try (Connection connection = endpoints.postgres().connect()) {
             checkTypes(connection, outbox, columns);
             connection.setAutoCommit(false);
             FingerprintFunction function = new FingerprintFunction(stream.stream());
             String texts = columns.stream()
-                    .map(column -> PostgresRows.quoted(column) + "::text")
+                    .map(column -> Identifiers.postgres(column) + "::text")
                     .collect(Collectors.joining(", "));
-            String select = "SELECT " + PostgresRows.quoted(outbox.id()) + ", " + texts + " FROM "
-                    + PostgresRows.quotedTable(outbox.table()) + " WHERE " + PostgresRows.quoted(outbox.sent());
+            String select = "SELECT " + Identifiers.postgres(outbox.id()) + ", " + texts + " FROM "
+                    + Identifiers.postgresTable(outbox.table()) + " WHERE " + Identifiers.postgres(outbox.sent());
             try (PreparedStatement statement = connection.prepareStatement(select)) {
                 statement.setFetchSize(5000);
                 try (ResultSet row = statement.executeQuery()) {
                     while (row.next()) {
-                        take(row, columns.size(), function, rows, report);
+                        accept(row, columns.size(), function, rows, report);
                         progress.report("reading the table " + outbox.table(), ++report.sent, 0);
                     }
                 }
             }
         } catch (SQLException e) {
-            throw PostgresRows.cannotRead(neighbours, outbox.table(), e);
+            throw PostgresRows.cannotRead(endpoints, outbox.table(), e);
         }
         rows.finish();
         return rows;
     }
 
-    private static void take(
+    private static void accept(
             ResultSet row, int columns, FingerprintFunction function, BucketedRecords rows, StreamReport report)
             throws SQLException {
         long id = row.getLong(1);
@@ -91,9 +90,9 @@ final class SentRows {
     }
 
     private static void checkTypes(Connection connection, Outbox outbox, List<String> columns) throws SQLException {
-        String names = columns.stream().map(PostgresRows::quoted).collect(Collectors.joining(", "));
+        String names = columns.stream().map(Identifiers::postgres).collect(Collectors.joining(", "));
         try (PreparedStatement statement = connection.prepareStatement(
-                        "SELECT " + names + " FROM " + PostgresRows.quotedTable(outbox.table()) + " WHERE FALSE");
+                        "SELECT " + names + " FROM " + Identifiers.postgresTable(outbox.table()) + " WHERE FALSE");
                 ResultSet none = statement.executeQuery()) {
             for (int i = 1; i <= columns.size(); i++) {
                 if (!TYPES.contains(none.getMetaData().getColumnType(i))) {

@@ -42,7 +42,7 @@ public final class Ledger implements AutoCloseable {
                 .append(offset));
     }
 
-    /** The copy was sent, and whether it is in the topic nobody has said. */
+    /** The copy was sent, and it is unknown whether it is in the topic. */
     public void unknown(String fingerprint) {
         write(fingerprint + ",unknown,,");
     }

@@ -3,6 +3,7 @@ package io.github.eventdedup.proof.ledger;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import io.github.eventdedup.proof.audit.records.BucketedRecords;
+import io.github.eventdedup.proof.audit.records.RecordLayout;
 import io.github.eventdedup.proof.system.ProofException;
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -18,9 +19,6 @@ import java.util.HexFormat;
  */
 public final class LedgerReader {
 
-    /** Bytes of a record: fingerprint, partition, offset. */
-    public static final int RECORD_BYTES = 44;
-
     /** What Kafka's producer says of the offset where it has not waited for the broker. */
     public static final long NO_OFFSET = -1;
 
@@ -31,7 +29,7 @@ public final class LedgerReader {
     private long unknown;
     private long invalid;
 
-    /** @param acknowledgements are added to */
+    /** @param acknowledgements gets a record of {@link RecordLayout#POSITION_BYTES} for each */
     public LedgerReader(BucketedRecords acknowledgements) {
         this.acknowledgements = acknowledgements;
     }

@@ -2,12 +2,12 @@ package io.github.eventdedup.proof.load;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.sun.management.OperatingSystemMXBean;
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.proof.ledger.Ledger;
 import io.github.eventdedup.proof.system.CpuTimes;
 import io.github.eventdedup.proof.system.Endpoints;
-import io.github.eventdedup.proof.system.Flink;
 import io.github.eventdedup.proof.system.ProofException;
 import io.github.eventdedup.proof.system.TimeConverter;
 import java.io.IOException;
@@ -21,24 +21,16 @@ import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.sql.Connection;
-import java.sql.ResultSet;
-import java.sql.SQLException;
-import java.sql.Statement;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
-import java.util.LinkedHashMap;
 import java.util.Locale;
-import java.util.Map;
-import java.util.OptionalDouble;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
-import org.HdrHistogram.Histogram;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -74,7 +66,6 @@ public final class Load implements Callable<Integer> {
 
     private static final int MAX_CONNECTIONS = 1000;
     private static final Duration ROWS_PATIENCE = Duration.ofMinutes(2);
-    private static final Duration CHECKPOINT_PATIENCE = Duration.ofSeconds(15);
     private static final Duration TICK = Duration.ofMillis(200);
     private static final Duration INTERRUPT_PATIENCE = Duration.ofSeconds(15);
 
@@ -158,7 +149,7 @@ public final class Load implements Callable<Integer> {
     private Path samples;
 
     @Override
-    public Integer call() throws IOException, InterruptedException {
+    public Integer call() throws ConfigurationException, IOException, InterruptedException {
         double perSecond = rate.equals("max") ? 0 : positive("--rate", rate);
         check(duration == null || !duration.isZero(), "--duration", "above 0");
         long nanos = duration == null ? Long.MAX_VALUE : TimeUnit.NANOSECONDS.convert(duration);
@@ -168,15 +159,15 @@ public final class Load implements Callable<Integer> {
         check(invalid >= 0 && invalid <= 1 - duplicates, "--invalid", "from 0 to 1, with --duplicates no more than 1");
         check(batch >= 1 && batch <= MAX_BATCH, "--batch", "from 1 to " + MAX_BATCH);
         check(connections >= 1 && connections <= MAX_CONNECTIONS, "--connections", "from 1 to " + MAX_CONNECTIONS);
-        Endpoints neighbours = Endpoints.of(System.getenv());
-        if (!neighbours.http().getScheme().equals("http")) {
-            throw new ProofException("DEDUP_HTTP_URL: a load speaks plain HTTP");
+        Endpoints endpoints = Endpoints.of(System.getenv());
+        if (!endpoints.http().getScheme().equals("http")) {
+            throw new ConfigurationException("DEDUP_HTTP_URL: a load speaks plain HTTP");
         }
-        StreamDefinition stream = neighbours.streams().get(STREAM);
+        StreamDefinition stream = endpoints.streams().get(STREAM);
         if (stream == null) {
-            throw new ProofException("DEDUP_STREAMS_DIR: there is no stream " + STREAM);
+            throw new ConfigurationException("DEDUP_STREAMS_DIR: there is no stream " + STREAM);
         }
-        checkIngest(neighbours.http());
+        checkIngest(endpoints.http());
         if (seed == null) {
             seed = ThreadLocalRandom.current().nextLong(1_000_000_000);
         }
@@ -184,11 +175,11 @@ public final class Load implements Callable<Integer> {
             String time = DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'", Locale.ROOT)
                     .withZone(ZoneOffset.UTC)
                     .format(Instant.now());
-            ledger = neighbours.reportsDirectory().resolve("load-" + time + ".ledger.csv");
+            ledger = endpoints.files().reports().resolve("load-" + time + ".ledger.csv");
         }
         System.err.printf(Locale.ROOT, "seed %d, ledger %s%n", seed, ledger);
         Sender.Settings settings = new Sender.Settings(perSecond, copies, nanos, batch, connections);
-        return run(neighbours, stream, settings);
+        return run(endpoints, stream, settings);
     }
 
     private void check(boolean right, String option, String range) {
@@ -219,25 +210,24 @@ public final class Load implements Callable<Integer> {
         }
     }
 
-    private int run(Endpoints neighbours, StreamDefinition stream, Sender.Settings settings)
+    private int run(Endpoints endpoints, StreamDefinition stream, Sender.Settings settings)
             throws IOException, InterruptedException {
         CountDownLatch done = new CountDownLatch(1);
         VisibilityTracker probes = new VisibilityTracker();
-        RowPoller prober = new RowPoller(neighbours, probes);
+        RowPoller prober = new RowPoller(endpoints, probes);
         Thread proberThread = daemon("prober", prober);
         try (Ledger book = new Ledger(ledger);
                 PrintWriter sampleLines = sampleLines()) {
             Sender sender = new Sender(
-                    new InetSocketAddress(neighbours.http().getHost(), port(neighbours.http())),
+                    new InetSocketAddress(endpoints.http().getHost(), port(endpoints.http())),
                     "/v1/streams/" + STREAM + "/events",
                     settings,
-                    new LoadPlan(seed, duplicates, invalid),
-                    new ViewEvents(seed),
-                    new EventReader(stream),
+                    new Copies(new LoadPlan(seed, duplicates, invalid), new ViewEvents(seed), new EventReader(stream)),
                     probes,
                     book);
+            LoadCounters counters = sender.counters();
             Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(sender, done), "interrupt"));
-            CpuTimes cpu = new CpuTimes(neighbours.processesFile());
+            CpuTimes cpu = new CpuTimes(endpoints.files().processes());
             Duration ownCpu = ownCpu();
             AtomicReference<Throwable> failure = new AtomicReference<>();
             Thread sending = daemon("sender", () -> {
@@ -249,7 +239,7 @@ public final class Load implements Callable<Integer> {
             });
             proberThread.start();
             sending.start();
-            LoadProgress progress = new LoadProgress(settings, sender, probes, prober, cpu, sampleLines);
+            LoadProgress progress = new LoadProgress(settings, counters, probes, prober, cpu, sampleLines);
             while (sending.isAlive()) {
                 sending.join(TICK.toMillis());
                 progress.tick("");
@@ -263,13 +253,18 @@ public final class Load implements Callable<Integer> {
             ownCpu = ownCpu().minus(ownCpu);
             boolean visible = awaitRows(sender, probes, prober, progress);
             progress.end();
-            LoadReport report = report(neighbours, sender, probes, progress, cpu, ownCpu);
+            LoadReport report = new LoadReport(
+                    seed,
+                    ledger,
+                    LoadReport.Counts.of(counters),
+                    LoadReport.Times.of(counters, probes, progress),
+                    LoadReport.Costs.of(cpu, ownCpu, counters.sent.sum(), endpoints, STREAM));
             System.out.print(report.toTable());
             System.out.flush();
             if (json != null) {
                 write(report);
             }
-            return verdict(sender, probes, prober, visible);
+            return verdict(counters, probes, prober, visible);
         } finally {
             proberThread.interrupt();
             done.countDown();
@@ -334,89 +329,19 @@ public final class Load implements Callable<Integer> {
         return probes.outstanding().isEmpty();
     }
 
-    private LoadReport report(
-            Endpoints neighbours,
-            Sender sender,
-            VisibilityTracker probes,
-            LoadProgress progress,
-            CpuTimes cpu,
-            Duration ownCpu)
-            throws InterruptedException {
-        long copies = sender.sent.sum();
-        Map<String, OptionalDouble> cpuMicros = new LinkedHashMap<>();
-        for (String name : CpuTimes.NAMES) {
-            cpuMicros.put(
-                    name,
-                    cpu.used(name).stream()
-                            .mapToDouble(used -> micros(used, copies))
-                            .findFirst());
-        }
-        Histogram row = probes.untilVisible();
-        double secondsToRows = (probes.lastVisible() - sender.begin()) / 1e9;
-        OptionalDouble tableBytes = OptionalDouble.empty();
-        OptionalDouble stateBytes = OptionalDouble.empty();
-        try (Connection connection = neighbours.postgres();
-                Statement statement = connection.createStatement();
-                ResultSet table = statement.executeQuery(
-                        "SELECT count(*), pg_total_relation_size('view_events') FROM view_events")) {
-            table.next();
-            long rows = table.getLong(1);
-            if (rows > 0) {
-                tableBytes = OptionalDouble.of((double) table.getLong(2) / rows);
-                stateBytes = OptionalDouble.of((double) stateBytes(new Flink(neighbours.flink())) / rows);
-            }
-        } catch (SQLException | IOException e) {
-            System.err.println("not available: " + e.getMessage());
-        }
-        return new LoadReport(
-                seed,
-                copies,
-                sender.distinct.sum(),
-                sender.acknowledged.sum(),
-                sender.invalid.sum(),
-                sender.unknown.sum(),
-                sender.retried.sum(),
-                sender.refused.sum(),
-                sender.behind.sum(),
-                (sender.lastAnswer() - sender.begin()) / 1e9,
-                progress.ack(),
-                row,
-                row.getTotalCount() == 0 ? OptionalDouble.empty() : OptionalDouble.of(progress.rows() / secondsToRows),
-                cpuMicros,
-                micros(ownCpu, copies),
-                stateBytes,
-                tableBytes,
-                ledger);
-    }
-
-    /** Of a checkpoint that was begun after the last row was seen, where one comes in time. */
-    private static long stateBytes(Flink flink) throws IOException, InterruptedException {
-        long now = System.currentTimeMillis();
-        Flink.Checkpoint checkpoint = flink.latestCheckpoint(STREAM);
-        while (checkpoint.triggered() < now && System.currentTimeMillis() < now + CHECKPOINT_PATIENCE.toMillis()) {
-            Thread.sleep(TICK.toMillis());
-            checkpoint = flink.latestCheckpoint(STREAM);
-        }
-        return checkpoint.bytes();
-    }
-
-    private static double micros(Duration used, long copies) {
-        return copies == 0 ? 0 : used.toNanos() / 1e3 / copies;
-    }
-
-    private static int verdict(Sender sender, VisibilityTracker probes, RowPoller prober, boolean visible) {
+    private static int verdict(LoadCounters counters, VisibilityTracker probes, RowPoller prober, boolean visible) {
         int code = 0;
-        if (sender.unknown.sum() > 0) {
+        if (counters.unknown.sum() > 0) {
             System.err.printf(
                     Locale.ROOT,
                     "%,d copies were never acknowledged; the last failure: %s%n",
-                    sender.unknown.sum(),
-                    sender.lastFailure());
+                    counters.unknown.sum(),
+                    counters.lastFailure());
             code = 1;
         }
-        if (sender.wrong.sum() > 0) {
+        if (counters.wrong.sum() > 0) {
             System.err.printf(
-                    Locale.ROOT, "%,d wrong answers; the first: %s%n", sender.wrong.sum(), sender.firstWrong());
+                    Locale.ROOT, "%,d wrong answers; the first: %s%n", counters.wrong.sum(), counters.firstWrong());
             code = 1;
         }
         if (!visible && !prober.failure().isEmpty()) {

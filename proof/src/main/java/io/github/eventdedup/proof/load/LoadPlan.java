@@ -66,7 +66,7 @@ final class LoadPlan {
             if (kind == Kind.FIRST) {
                 return at;
             }
-            // Logarithmically uniform, for the copies that are sent again; the neighbour, for all else.
+            // Logarithmically uniform, for the copies that are sent again; the one before it, for all else.
             at -= kind == Kind.AGAIN ? (long) Math.pow(Math.min((double) at, FARTHEST), random.nextDouble()) : 1;
         }
         return at;

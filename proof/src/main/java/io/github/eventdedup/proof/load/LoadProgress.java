@@ -20,7 +20,7 @@ final class LoadProgress {
     private static final int BAR = 20;
 
     private final Sender.Settings settings;
-    private final Sender sender;
+    private final LoadCounters counters;
     private final VisibilityTracker probes;
     private final RowPoller prober;
     private final CpuTimes cpu;
@@ -37,13 +37,13 @@ final class LoadProgress {
 
     LoadProgress(
             Sender.Settings settings,
-            Sender sender,
+            LoadCounters counters,
             VisibilityTracker probes,
             RowPoller prober,
             CpuTimes cpu,
             PrintWriter samples) {
         this.settings = settings;
-        this.sender = sender;
+        this.counters = counters;
         this.probes = probes;
         this.prober = prober;
         this.cpu = cpu;
@@ -72,11 +72,11 @@ final class LoadProgress {
         }
         cpu.look(prober.backend());
         sample(now);
-        long acknowledged = sender.acknowledged.sum();
+        long acknowledged = counters.acknowledged.sum();
         double perSecond = (acknowledged - lastAcknowledged) * 1e9 / (now - last);
         lastAcknowledged = acknowledged;
         last = now;
-        interval = sender.latency.getIntervalHistogram(interval);
+        interval = counters.latency.getIntervalHistogram(interval);
         ack.add(interval);
         seconds++;
         if (terminal || seconds % SECONDS_BETWEEN_LINES == 0) {
@@ -86,7 +86,7 @@ final class LoadProgress {
                     bar(now),
                     perSecond,
                     acknowledged,
-                    sender.refused.sum(),
+                    counters.refused.sum(),
                     interval.getValueAtPercentile(50) / 1e3,
                     interval.getValueAtPercentile(99) / 1e3,
                     rows(),
@@ -103,9 +103,9 @@ final class LoadProgress {
                 Locale.ROOT,
                 "%d,%d,%d,%d,%d,%d%n",
                 System.currentTimeMillis(),
-                sender.sent.sum(),
-                sender.acknowledged.sum(),
-                sender.refused.sum(),
+                counters.sent.sum(),
+                counters.acknowledged.sum(),
+                counters.refused.sum(),
                 rows(),
                 probes.lag(now) / 1_000_000);
         samples.flush();
@@ -113,7 +113,7 @@ final class LoadProgress {
 
     private String bar(long now) {
         double done =
-                Math.max((double) sender.sent.sum() / settings.copies(), (double) (now - begin) / settings.nanos());
+                Math.max((double) counters.sent.sum() / settings.copies(), (double) (now - begin) / settings.nanos());
         int filled = (int) (BAR * Math.min(1, done));
         return "#".repeat(filled) + "-".repeat(BAR - filled);
     }
@@ -127,7 +127,7 @@ final class LoadProgress {
     void end() {
         cpu.look(prober.backend());
         sample(System.nanoTime());
-        ack.add(sender.latency.getIntervalHistogram());
+        ack.add(counters.latency.getIntervalHistogram());
         if (terminal) {
             System.err.println();
         }
@@ -141,6 +141,6 @@ final class LoadProgress {
     /** Rows of this load, as far as is known. */
     long rows() {
         // Those after the last event that is looked for are known by nothing else.
-        return over && probes.outstanding().isEmpty() ? sender.distinctAcknowledged.sum() : probes.rows();
+        return over && probes.outstanding().isEmpty() ? counters.distinctAcknowledged.sum() : probes.rows();
     }
 }

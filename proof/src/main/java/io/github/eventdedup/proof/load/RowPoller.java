@@ -22,13 +22,13 @@ final class RowPoller implements Runnable {
     private static final int MILLIS_AFTER_FAILURE = 500;
     private static final int TIMEOUT_SECONDS = 10;
 
-    private final Endpoints neighbours;
+    private final Endpoints endpoints;
     private final VisibilityTracker probes;
     private volatile long backend;
     private volatile String failure = "";
 
-    RowPoller(Endpoints neighbours, VisibilityTracker probes) {
-        this.neighbours = neighbours;
+    RowPoller(Endpoints endpoints, VisibilityTracker probes) {
+        this.endpoints = endpoints;
         this.probes = probes;
     }
 
@@ -47,7 +47,7 @@ final class RowPoller implements Runnable {
         DriverManager.setLoginTimeout(TIMEOUT_SECONDS);
         try {
             while (true) {
-                try (Connection connection = neighbours.postgres()) {
+                try (Connection connection = endpoints.postgres().connect()) {
                     Executor sameThread = Runnable::run;
                     connection.setNetworkTimeout(sameThread, TIMEOUT_SECONDS * 1000);
                     poll(connection);

@@ -1,21 +1,23 @@
 package io.github.eventdedup.proof.system;
 
-import io.github.eventdedup.event.EnvironmentVariables;
-import io.github.eventdedup.event.InvalidStreamDefinitionException;
+import io.github.eventdedup.config.BootstrapServers;
+import io.github.eventdedup.config.ClickHouseUrl;
+import io.github.eventdedup.config.ConfigurationException;
+import io.github.eventdedup.config.Environment;
+import io.github.eventdedup.config.PostgresUrl;
+import io.github.eventdedup.config.Secret;
 import io.github.eventdedup.event.StreamDefinition;
+import io.github.eventdedup.event.StreamDirectory;
 import java.io.IOException;
 import java.net.URI;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.SQLException;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.TreeMap;
-import java.util.TreeSet;
 
 /**
  * The system that is looked at, as the environment names it; by default the one that {@code ./dedup up} starts. Immutable.
@@ -23,128 +25,170 @@ import java.util.TreeSet;
  * @param http the ingest
  * @param flink the cluster's REST interface
  * @param kafkaBootstrapServers the brokers
- * @param postgresUrl the JDBC URL, without user and password
- * @param clickHouseUrl HTTP
- * @param clickHouseDatabase where the tables are
+ * @param postgres where tables are
+ * @param clickHouse where other tables are
  * @param streamsDirectory the stream definitions
- * @param processesFile the pids of the system's processes by name, or null where they are not on this machine
- * @param reportsDirectory where ledgers and reports go, if nobody says otherwise
+ * @param files of the machine where it runs
  */
 public record Endpoints(
         URI http,
         URI flink,
         String kafkaBootstrapServers,
-        String postgresUrl,
-        String postgresUser,
-        String postgresPassword,
-        String clickHouseUrl,
-        String clickHouseDatabase,
-        String clickHouseUser,
-        String clickHousePassword,
+        Postgres postgres,
+        ClickHouse clickHouse,
         Path streamsDirectory,
-        Path processesFile,
-        Path reportsDirectory) {
+        LocalFiles files) {
 
-    private static final Map<String, String> DEFAULTS = new TreeMap<>(Map.ofEntries(
-            Map.entry("DEDUP_HTTP_URL", "http://127.0.0.1:8001"),
-            Map.entry("DEDUP_FLINK_URL", "http://127.0.0.1:8081"),
-            Map.entry("DEDUP_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9092"),
-            Map.entry("DEDUP_POSTGRES_URL", "jdbc:postgresql://127.0.0.1:5432/dedup"),
-            Map.entry("DEDUP_POSTGRES_USER", "dedup"),
-            Map.entry("DEDUP_POSTGRES_PASSWORD", ""),
-            Map.entry("DEDUP_CLICKHOUSE_URL", "http://127.0.0.1:8123"),
-            Map.entry("DEDUP_CLICKHOUSE_DATABASE", "dedup"),
-            Map.entry("DEDUP_CLICKHOUSE_USER", "dedup"),
-            Map.entry("DEDUP_CLICKHOUSE_PASSWORD", ""),
-            Map.entry("DEDUP_STREAMS_DIR", "streams"),
-            Map.entry("DEDUP_PROCESSES_FILE", ""),
-            Map.entry("DEDUP_REPORTS_DIR", ".")));
+    /**
+     * A database in Postgres.
+     *
+     * @param url for JDBC, without user and password
+     */
+    public record Postgres(String url, String user, String password) {
+
+        /** Refuses a URL that cannot be used. */
+        public Postgres {
+            PostgresUrl.check(url);
+        }
+
+        /** A connection of the caller's own. */
+        public Connection connect() throws SQLException {
+            Properties properties = PostgresUrl.properties(user, password, "proof");
+            return DriverManager.getConnection(url, properties);
+        }
+
+        /** Without the password: settings are logged. */
+        @Override
+        public String toString() {
+            return url;
+        }
+    }
+
+    /**
+     * ClickHouse.
+     *
+     * @param url of its HTTP interface
+     * @param database where the tables are
+     */
+    public record ClickHouse(String url, String database, String user, String password) {
+
+        /** Refuses a URL that cannot be used. */
+        public ClickHouse {
+            ClickHouseUrl.check(url);
+        }
+
+        /** Without the password: settings are logged. */
+        @Override
+        public String toString() {
+            return url;
+        }
+    }
+
+    /**
+     * Files of the machine where the system runs.
+     *
+     * @param processes the pids of the system's processes by name, or null where they are not on this machine
+     * @param reports the directory for ledgers and reports where no option names another
+     */
+    public record LocalFiles(Path processes, Path reports) {}
+
+    private static final String HTTP_URL = "DEDUP_HTTP_URL";
+    private static final String FLINK_URL = "DEDUP_FLINK_URL";
+    private static final String PROCESSES_FILE = "DEDUP_PROCESSES_FILE";
+    private static final String REPORTS_DIR = "DEDUP_REPORTS_DIR";
+
+    private static final List<String> SETTINGS = List.of(
+            HTTP_URL,
+            FLINK_URL,
+            Environment.KAFKA_BOOTSTRAP_SERVERS,
+            Environment.POSTGRES_URL,
+            Environment.POSTGRES_USER,
+            Environment.POSTGRES_PASSWORD,
+            Secret.fileVariable(Environment.POSTGRES_PASSWORD),
+            Environment.CLICKHOUSE_URL,
+            Environment.CLICKHOUSE_DATABASE,
+            Environment.CLICKHOUSE_USER,
+            Environment.CLICKHOUSE_PASSWORD,
+            Secret.fileVariable(Environment.CLICKHOUSE_PASSWORD),
+            Environment.STREAMS_DIR,
+            PROCESSES_FILE,
+            REPORTS_DIR);
+
+    /** Refuses brokers that cannot be used. */
+    public Endpoints {
+        BootstrapServers.check(kafkaBootstrapServers);
+    }
 
     /**
      * Reads them from the environment.
      *
-     * @throws ProofException with every setting that cannot be used, one a line
+     * @throws ConfigurationException with every setting that cannot be used
      */
-    public static Endpoints of(Map<String, String> variables) {
-        Map<String, String> environment = EnvironmentVariables.settings(variables);
-        List<String> errors = new ArrayList<>();
-        for (String name : new TreeSet<>(environment.keySet())) {
-            if (name.startsWith("DEDUP_") && !DEFAULTS.containsKey(name)) {
-                errors.add(name + ": unknown setting; known: " + String.join(", ", DEFAULTS.keySet()));
-            }
-        }
-        Map<String, String> values = new TreeMap<>(DEFAULTS);
-        values.replaceAll((name, byDefault) -> environment.getOrDefault(name, byDefault));
-        String postgres = values.get("DEDUP_POSTGRES_URL");
-        if (!postgres.startsWith("jdbc:postgresql://") || EnvironmentVariables.holdsPassword(postgres)) {
-            errors.add("DEDUP_POSTGRES_URL: must be a JDBC URL such as " + DEFAULTS.get("DEDUP_POSTGRES_URL")
-                    + ", without a password");
-        }
-        Endpoints neighbours = new Endpoints(
-                url(values, "DEDUP_HTTP_URL", errors),
-                url(values, "DEDUP_FLINK_URL", errors),
-                values.get("DEDUP_KAFKA_BOOTSTRAP_SERVERS"),
-                postgres,
-                values.get("DEDUP_POSTGRES_USER"),
-                values.get("DEDUP_POSTGRES_PASSWORD"),
-                values.get("DEDUP_CLICKHOUSE_URL"),
-                values.get("DEDUP_CLICKHOUSE_DATABASE"),
-                values.get("DEDUP_CLICKHOUSE_USER"),
-                values.get("DEDUP_CLICKHOUSE_PASSWORD"),
-                Path.of(values.get("DEDUP_STREAMS_DIR")),
-                values.get("DEDUP_PROCESSES_FILE").isEmpty() ? null : Path.of(values.get("DEDUP_PROCESSES_FILE")),
-                Path.of(values.get("DEDUP_REPORTS_DIR")));
-        if (!errors.isEmpty()) {
-            throw new ProofException(String.join(System.lineSeparator(), errors));
-        }
-        return neighbours;
+    public static Endpoints of(Map<String, String> variables) throws ConfigurationException {
+        Environment environment = new Environment(variables, SETTINGS);
+        Endpoints endpoints = new Endpoints(
+                url(environment, HTTP_URL, "http://127.0.0.1:8001"),
+                url(environment, FLINK_URL, "http://127.0.0.1:8081"),
+                environment.bootstrapServers(),
+                new Postgres(
+                        environment.postgresUrl(),
+                        environment.text(Environment.POSTGRES_USER, "dedup"),
+                        password(environment, Environment.POSTGRES_PASSWORD)),
+                new ClickHouse(
+                        environment.clickHouseUrl(),
+                        environment.text(Environment.CLICKHOUSE_DATABASE, "dedup"),
+                        environment.text(Environment.CLICKHOUSE_USER, "dedup"),
+                        password(environment, Environment.CLICKHOUSE_PASSWORD)),
+                environment.path(Environment.STREAMS_DIR, "streams"),
+                new LocalFiles(environment.optionalPath(PROCESSES_FILE), environment.path(REPORTS_DIR, ".")));
+        environment.refuseErrors();
+        return endpoints;
     }
 
-    private static URI url(Map<String, String> values, String name, List<String> errors) {
+    private static URI url(Environment environment, String name, String byDefault) {
         try {
-            URI url = URI.create(values.get(name));
+            URI url = URI.create(environment.text(name, byDefault));
             if (url.getHost() != null
                     && url.getUserInfo() == null
                     && List.of("http", "https").contains(url.getScheme())) {
                 return url;
             }
         } catch (IllegalArgumentException e) {
-            // Said below.
+            // Reported below.
         }
-        errors.add(name + ": must be a URL such as " + DEFAULTS.get(name));
+        environment.error(name, "must be a URL such as " + byDefault);
         return null;
     }
 
-    /** The definitions by stream. */
-    public Map<String, StreamDefinition> streams() {
-        Map<String, StreamDefinition> streams = new TreeMap<>();
-        try (var files = Files.list(streamsDirectory)) {
-            for (Path file :
-                    files.filter(file -> file.toString().endsWith(".yaml")).toList()) {
-                StreamDefinition stream = StreamDefinition.read(file);
-                streams.put(stream.stream(), stream);
-            }
+    /** Read once: a load or an audit ends before passwords change. Empty where none is set. */
+    private static String password(Environment environment, String name) {
+        Secret secret = environment.optionalSecret(name);
+        try {
+            return secret == null ? "" : secret.read();
         } catch (IOException e) {
-            throw new ProofException("DEDUP_STREAMS_DIR: cannot read " + streamsDirectory + " (" + e + ")", e);
-        } catch (InvalidStreamDefinitionException e) {
-            throw new ProofException(e.getMessage(), e);
+            environment.error(Secret.fileVariable(name), "cannot be read (" + e + ")");
+            return "";
         }
-        return streams;
     }
 
-    /** A connection of the caller's own. */
-    public Connection postgres() throws SQLException {
-        Properties properties = new Properties();
-        properties.setProperty("user", postgresUser);
-        properties.setProperty("password", postgresPassword);
-        properties.setProperty("ApplicationName", "proof");
-        return DriverManager.getConnection(postgresUrl, properties);
+    /** The definitions by stream. */
+    public Map<String, StreamDefinition> streams() throws ConfigurationException {
+        Map<String, StreamDefinition> streams = new TreeMap<>();
+        try {
+            StreamDirectory read = StreamDirectory.read(streamsDirectory);
+            read.warnings().forEach(System.err::println);
+            read.streams().values().forEach(stream -> streams.put(stream.stream(), stream));
+        } catch (IOException e) {
+            throw new ConfigurationException(
+                    Environment.STREAMS_DIR + " cannot be read: " + streamsDirectory + " (" + e + ")");
+        }
+        return streams;
     }
 
     /** Without secrets: settings are logged. */
     @Override
     public String toString() {
-        return "ingest " + http + ", Flink " + flink + ", Kafka " + kafkaBootstrapServers + ", Postgres " + postgresUrl
-                + ", ClickHouse " + clickHouseUrl;
+        return "ingest " + http + ", Flink " + flink + ", Kafka " + kafkaBootstrapServers + ", Postgres " + postgres
+                + ", ClickHouse " + clickHouse;
     }
 }

@@ -10,9 +10,13 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
 import java.util.OptionalLong;
 
-/** What is asked of the JobManager's REST interface. */
+/** What is read from the JobManager's REST interface; jobs are stopped and submitted by {@code ./dedup flink}. */
 public final class Flink {
 
     private static final Duration TIMEOUT = Duration.ofSeconds(5);
@@ -34,10 +38,52 @@ public final class Flink {
      */
     public record Checkpoint(long triggered, long bytes) {}
 
+    /** A job as the JobManager lists it; {@code state} is Flink's word for it. */
+    public record Job(String id, String name, String state, long started) {
+
+        /** Whether no task of it runs any more. */
+        public boolean isOver() {
+            return List.of("FINISHED", "CANCELED", "FAILED").contains(state);
+        }
+    }
+
+    /** The job of that name; where there are several, one that is not over, and of these the one started last. */
+    public Optional<Job> job(String name) throws IOException, InterruptedException {
+        List<Job> jobs = new ArrayList<>();
+        for (JsonNode job : get("/jobs/overview").path("jobs")) {
+            jobs.add(new Job(
+                    job.path("jid").asText(),
+                    job.path("name").asText(),
+                    job.path("state").asText(),
+                    job.path("start-time").asLong()));
+        }
+        return jobs.stream()
+                .filter(job -> job.name().equals(name))
+                .max(Comparator.comparing((Job job) -> !job.isOver()).thenComparingLong(Job::started));
+    }
+
+    /** Whether every task of a job runs; the job's own state says so before they do. */
+    public boolean runs(Job job) throws IOException, InterruptedException {
+        if (!job.state().equals("RUNNING")) {
+            return false;
+        }
+        for (JsonNode vertex : get("/jobs/" + job.id()).path("vertices")) {
+            if (!vertex.path("status").asText().equals("RUNNING")) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** Flink's version. */
+    public String version() throws IOException, InterruptedException {
+        return get("/overview").path("flink-version").asText();
+    }
+
     /**
      * The latest completed checkpoint of a job.
      *
-     * @throws IOException where there is none, or nobody to ask
+     * @throws IOException where there is none, or Flink does not answer
      */
     public Checkpoint latestCheckpoint(String jobName) throws IOException, InterruptedException {
         for (JsonNode job : get("/jobs/overview").path("jobs")) {

@@ -47,7 +47,7 @@ public final class TopicReader implements AutoCloseable {
     static ProofException doesNotAnswer(Throwable cause) {
         return new ProofException(
                 "Kafka does not answer (" + cause.getMessage()
-                        + "): start it, or correct DEDUP_KAFKA_BOOTSTRAP_SERVERS; ./dedup status says what runs",
+                        + "): start it, or correct DEDUP_KAFKA_BOOTSTRAP_SERVERS; see ./dedup status",
                 cause);
     }
 

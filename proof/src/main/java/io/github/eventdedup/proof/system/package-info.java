@@ -1,2 +1,2 @@
-/** The system as it is seen from outside: its addresses, Flink's answers, the topics. */
+/** The system as it is seen and operated from outside: its addresses, {@code ./dedup}, Flink, databases and topics. */
 package io.github.eventdedup.proof.system;

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
+import io.github.eventdedup.config.ConfigurationException;
 import io.github.eventdedup.event.Event;
 import io.github.eventdedup.event.EventReader;
 import io.github.eventdedup.event.InvalidEventException;
@@ -349,7 +350,7 @@ final class AuditedSystem implements AutoCloseable {
         Audit audit = new Audit(environment, new PrintStream(out, true, UTF_8), new PrintStream(err, true, UTF_8));
         CommandLine line = new CommandLine(audit);
         line.setExecutionExceptionHandler((e, command, parsed) -> {
-            if (!(e instanceof ProofException)) {
+            if (!(e instanceof ProofException || e instanceof ConfigurationException)) {
                 throw e;
             }
             err.writeBytes(e.getMessage().getBytes(UTF_8));

@@ -5,7 +5,9 @@ import static io.github.eventdedup.proof.audit.Decision.Verdict.DUPLICATE_OF_REM
 import static io.github.eventdedup.proof.audit.Decision.Verdict.NEW;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.eventdedup.proof.audit.records.RecordLayout;
 import io.github.eventdedup.proof.audit.records.SortedRecords;
+import io.github.eventdedup.proof.audit.topics.Positions;
 import io.github.eventdedup.proof.system.TopicRange;
 import java.nio.ByteBuffer;
 import java.time.Duration;
@@ -13,7 +15,7 @@ import org.junit.jupiter.api.Test;
 
 class DecisionTest {
 
-    private static final int RECORD_BYTES = 52;
+    private static final int RECORD_BYTES = RecordLayout.EVENT_EXPECTED;
     private static final Duration WINDOW = Duration.ofMillis(100);
 
     private final TopicRange range = new TopicRange("t", new long[] {0, 0, 0}, new long[] {100, 100, 100});
@@ -23,12 +25,12 @@ class DecisionTest {
     private static SortedRecords events(long... numbers) {
         ByteBuffer bytes = ByteBuffer.allocate(numbers.length / 3 * RECORD_BYTES);
         for (int i = 0; i < numbers.length; i += 3) {
-            bytes.put(new byte[32])
+            bytes.put(new byte[RecordLayout.FINGERPRINT_BYTES])
                     .putInt((int) numbers[i])
                     .putLong(numbers[i + 1])
                     .putLong(numbers[i + 2]);
         }
-        return new SortedRecords(bytes, RECORD_BYTES, 44);
+        return new SortedRecords(bytes, RECORD_BYTES, RecordLayout.POSITION_BYTES);
     }
 
     private Decision.Verdict[] decide(SortedRecords events, Long firstMillis, long removedUntil) {

@@ -3,8 +3,8 @@ package io.github.eventdedup.proof.ledger;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.github.eventdedup.proof.audit.Decision;
 import io.github.eventdedup.proof.audit.records.BucketedRecords;
+import io.github.eventdedup.proof.audit.records.RecordLayout;
 import io.github.eventdedup.proof.audit.records.SortedRecords;
 import io.github.eventdedup.proof.system.ProofException;
 import java.nio.file.Files;
@@ -27,7 +27,7 @@ class LedgerReaderTest {
 
     @BeforeEach
     void start() {
-        acknowledgements = new BucketedRecords(directory.resolve("buckets"), LedgerReader.RECORD_BYTES);
+        acknowledgements = new BucketedRecords(directory.resolve("buckets"), RecordLayout.POSITION_BYTES);
         ledger = new LedgerReader(acknowledgements);
     }
 
@@ -44,10 +44,10 @@ class LedgerReaderTest {
         assertThat(ledger.acknowledged()).isEqualTo(2);
         assertThat(ledger.unknown()).isEqualTo(1);
         assertThat(ledger.invalid()).isEqualTo(1);
-        SortedRecords records = acknowledgements.sorted(0xAB, LedgerReader.RECORD_BYTES);
+        SortedRecords records = acknowledgements.sorted(0xAB, RecordLayout.POSITION_BYTES);
         assertThat(records.count()).isEqualTo(2);
-        assertThat(records.getInt(1, Decision.PARTITION)).isEqualTo(3);
-        assertThat(records.getLong(1, Decision.OFFSET)).isEqualTo(77);
+        assertThat(records.getInt(1, RecordLayout.PARTITION)).isEqualTo(3);
+        assertThat(records.getLong(1, RecordLayout.OFFSET)).isEqualTo(77);
         assertThat(records.fingerprint(1)).hasToString(FINGERPRINT);
     }
 

@@ -47,7 +47,7 @@ final class SenderTest {
         Sender sender = send(request -> Act.ANSWER, settings(0, COPIES, 1));
 
         assertThat(ledger()).isEqualTo(expected());
-        assertThat(sender.refused.sum()).isZero();
+        assertThat(sender.counters().refused.sum()).isZero();
         assertAddsUp(sender);
     }
 
@@ -73,8 +73,10 @@ final class SenderTest {
         Sender sender = send(request -> request % 100 == 50 ? Act.HANG : acts[request % acts.length], impatient(0));
 
         assertThat(ledger()).isEqualTo(expected());
-        assertThat(sender.refused.sum()).isGreaterThan(COPIES / 4);
-        assertThat(sender.retried.sum()).isPositive().isLessThanOrEqualTo(sender.refused.sum());
+        assertThat(sender.counters().refused.sum()).isGreaterThan(COPIES / 4);
+        assertThat(sender.counters().retried.sum())
+                .isPositive()
+                .isLessThanOrEqualTo(sender.counters().refused.sum());
         assertAddsUp(sender);
     }
 
@@ -91,8 +93,10 @@ final class SenderTest {
         Sender sender = send(request -> Act.ANSWER_OF_ANOTHER, settings(0, COPIES, 1));
 
         assertThat(ledger()).isEqualTo(expected());
-        assertThat(sender.wrong.sum()).isEqualTo(sender.acknowledged.sum()).isPositive();
-        assertThat(sender.firstWrong()).contains("was acknowledged as abab");
+        assertThat(sender.counters().wrong.sum())
+                .isEqualTo(sender.counters().acknowledged.sum())
+                .isPositive();
+        assertThat(sender.counters().firstWrong()).contains("was acknowledged as abab");
     }
 
     @Test
@@ -107,9 +111,10 @@ final class SenderTest {
         InetSocketAddress nobody = new InetSocketAddress(InetAddress.getLoopbackAddress(), FreePort.find());
         Sender sender = send(nobody, settings(0, 4, 1, TimeUnit.SECONDS.toNanos(30), TimeUnit.SECONDS.toNanos(2)));
 
-        assertThat(sender.unknown.sum() + sender.invalid.sum()).isEqualTo(4);
-        assertThat(sender.acknowledged.sum()).isZero();
-        assertThat(sender.lastFailure()).contains("refused");
+        assertThat(sender.counters().unknown.sum() + sender.counters().invalid.sum())
+                .isEqualTo(4);
+        assertThat(sender.counters().acknowledged.sum()).isZero();
+        assertThat(sender.counters().lastFailure()).contains("refused");
         assertThat(probes.outstanding()).isEmpty();
         List<String> lines = lines();
         assertThat(lines).hasSize(4).allMatch(line -> line.matches("([0-9a-f]{64},unknown|,invalid),,"));
@@ -130,7 +135,7 @@ final class SenderTest {
         Sender sender = send(request -> request < 4 ? Act.HANG : Act.ANSWER, impatient(1000));
 
         assertThat(System.nanoTime() - begin).isGreaterThan(TimeUnit.MILLISECONDS.toNanos(COPIES - 1));
-        assertThat(sender.latency.getIntervalHistogram().getMaxValue())
+        assertThat(sender.counters().latency.getIntervalHistogram().getMaxValue())
                 .isGreaterThanOrEqualTo(TimeUnit.MILLISECONDS.toMicros(290));
         assertThat(ledger()).isEqualTo(expected());
         assertAddsUp(sender);
@@ -141,7 +146,7 @@ final class SenderTest {
         long duration = TimeUnit.MILLISECONDS.toNanos(500);
         Sender sender = send(request -> Act.ANSWER, new Sender.Settings(200, Long.MAX_VALUE, duration, 1, 4));
 
-        assertThat(sender.sent.sum()).isEqualTo(100);
+        assertThat(sender.counters().sent.sum()).isEqualTo(100);
         assertAddsUp(sender);
     }
 
@@ -149,8 +154,8 @@ final class SenderTest {
     void theScheduleWaitsWhenTooManyAreOverdue() throws Exception {
         Sender sender = send(request -> Act.ANSWER, settings(1e9, COPIES * 10, 1));
 
-        assertThat(sender.sent.sum()).isEqualTo(COPIES * 10);
-        assertThat(sender.behind.sum()).isPositive();
+        assertThat(sender.counters().sent.sum()).isEqualTo(COPIES * 10);
+        assertThat(sender.counters().behind.sum()).isPositive();
     }
 
     @Test
@@ -159,7 +164,10 @@ final class SenderTest {
 
         assertThat(probes.outstanding()).hasSizeBetween(10, 50);
         probes.outstanding().forEach(fingerprint -> probes.visible(fingerprint, System.nanoTime()));
-        assertThat(probes.rows()).isBetween(sender.distinct.sum() - 30, sender.distinct.sum());
+        assertThat(probes.rows())
+                .isBetween(
+                        sender.counters().distinct.sum() - 30,
+                        sender.counters().distinct.sum());
     }
 
     /** Clients whose patience is over only where the ingest is at fault. */
@@ -169,7 +177,12 @@ final class SenderTest {
 
     private static Sender.Settings settings(double rate, long copies, int batch, long answerNanos, long giveUpNanos) {
         return new Sender.Settings(
-                rate, copies, Long.MAX_VALUE, batch, 4, answerNanos, giveUpNanos, TimeUnit.MILLISECONDS.toNanos(10));
+                rate,
+                copies,
+                Long.MAX_VALUE,
+                batch,
+                4,
+                new Sender.Patience(answerNanos, giveUpNanos, TimeUnit.MILLISECONDS.toNanos(10)));
     }
 
     /** For an ingest that hangs. */
@@ -185,8 +198,8 @@ final class SenderTest {
 
     private Sender send(InetSocketAddress address, Sender.Settings settings) throws IOException {
         try (Ledger ledger = new Ledger(file())) {
-            Sender sender =
-                    new Sender(address, "/events", settings, plan, new ViewEvents(SEED), reader, probes, ledger);
+            Sender sender = new Sender(
+                    address, "/events", settings, new Copies(plan, new ViewEvents(SEED), reader), probes, ledger);
             sender.run();
             return sender;
         }
@@ -229,10 +242,13 @@ final class SenderTest {
     }
 
     private static void assertAddsUp(Sender sender) {
-        assertThat(sender.acknowledged.sum() + sender.invalid.sum() + sender.unknown.sum())
-                .isEqualTo(sender.sent.sum());
-        assertThat(sender.unknown.sum()).isZero();
-        assertThat(sender.distinctAcknowledged.sum()).isEqualTo(sender.distinct.sum());
-        assertThat(sender.wrong.sum()).isZero();
+        assertThat(sender.counters().acknowledged.sum()
+                        + sender.counters().invalid.sum()
+                        + sender.counters().unknown.sum())
+                .isEqualTo(sender.counters().sent.sum());
+        assertThat(sender.counters().unknown.sum()).isZero();
+        assertThat(sender.counters().distinctAcknowledged.sum())
+                .isEqualTo(sender.counters().distinct.sum());
+        assertThat(sender.counters().wrong.sum()).isZero();
     }
 }

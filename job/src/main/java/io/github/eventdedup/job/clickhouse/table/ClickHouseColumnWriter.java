@@ -51,7 +51,7 @@ record ClickHouseColumnWriter(
         FLOAT64("Float64", 8, 0, 0),
         BOOL("Bool", 1, 0, 0),
         STRING("String", 0, 0, 0),
-        /** Whole seconds; what is finer is cut off. */
+        /** Whole seconds; fractions are cut off. */
         DATETIME("DateTime", 4, 0, MAX_UINT32),
         DATETIME64("DateTime64", 8, 0, 0);
 

@@ -3,6 +3,7 @@ package io.github.eventdedup.job.clickhouse.table;
 import com.clickhouse.client.api.ClientMisconfigurationException;
 import com.clickhouse.client.api.ConnectionInitiationException;
 import com.clickhouse.client.api.ServerException;
+import io.github.eventdedup.config.Environment;
 import io.github.eventdedup.job.settings.ClickHouseLogin;
 import java.io.IOException;
 import java.util.Set;
@@ -12,7 +13,7 @@ import java.util.regex.Pattern;
 /** What a failed insert means for the rows it carried, by ClickHouse's error code ({@code system.errors} lists them). */
 public enum ClickHouseErrors {
 
-    /** A row is at fault, and nothing of the insert was stored. Fewer rows, or one of them alone, tell which. */
+    /** A row is the cause, and nothing of the insert was stored. Smaller inserts find which one. */
     ROW,
 
     /**
@@ -20,13 +21,13 @@ public enum ClickHouseErrors {
      */
     TOO_MUCH,
 
-    /** The server does not take rows now, was not reached, or did not answer. Some rows may be stored. */
+    /** The server accepts no rows now, was not reached, or did not answer. Some rows may be stored. */
     OUTAGE,
 
     /** Something is set up wrongly, which no row is to blame for: a login, a grant, the table's columns. */
     CONFIGURATION,
 
-    /** Anything else. Whether other rows are stored tells whether it is the row or the table. */
+    /** Anything else. If other rows are stored, the cause is the row, otherwise the table. */
     UNKNOWN;
 
     /**
@@ -51,15 +52,15 @@ public enum ClickHouseErrors {
     private static final Set<Integer> CONFIGURATIONS =
             Set.of(8, 10, 16, 33, 53, 60, 81, 115, 117, 164, 192, 193, 194, 452, 497, 516);
 
-    /** An answer that is not ClickHouse's, but that of a proxy in front of it, say; and which of those are worth a retry. */
+    /** A response that is not ClickHouse's, such as that of a proxy in front of it; and which of those to retry. */
     private static final int NOT_CLICKHOUSE = 0;
 
     private static final Set<Integer> PASSING_HTTP_ERRORS = Set.of(408, 425, 429);
 
-    /** A proxy takes no body of this length. */
+    /** A proxy accepts no body of this length. */
     private static final int CONTENT_TOO_LARGE = 413;
 
-    /** What the client says of an HTTP status that ClickHouse itself never answers with. */
+    /** The client's message for an HTTP status that ClickHouse itself never returns. */
     private static final Pattern UNEXPECTED_STATUS = Pattern.compile("Unexpected result status (\\d{3})");
 
     /** What a materialized view rejects is in the table already: to insert it in pieces would store it twice. */
@@ -138,11 +139,11 @@ public enum ClickHouseErrors {
         return null;
     }
 
-    /** What to say where ClickHouse could not be reached, or did not answer. */
+    /** The message for a ClickHouse that could not be reached, or did not answer. */
     public static String cannotBeUsed(ClickHouseLogin login, Exception reason) {
         return "ClickHouse at " + login.url() + " cannot be used as user '" + login.user()
                 + "': start it, or correct DEDUP_CLICKHOUSE_URL, DEDUP_CLICKHOUSE_DATABASE, DEDUP_CLICKHOUSE_USER or "
-                + ClickHouseLogin.PASSWORD.variable() + " (" + reason(reason) + ")";
+                + Environment.CLICKHOUSE_PASSWORD + " (" + reason(reason) + ")";
     }
 
     /** What went wrong, in the server's own words or in those of the network; without the trace that may follow them. */

@@ -2,6 +2,8 @@ package io.github.eventdedup.job.clickhouse.table;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import io.github.eventdedup.config.Environment;
+import io.github.eventdedup.config.Secret;
 import io.github.eventdedup.job.settings.ClickHouseLogin;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -46,7 +48,7 @@ final class ClickHouseExternalRows {
             return status == 200;
         }
 
-        /** Whether a proxy in front of ClickHouse takes fewer rows at a time. */
+        /** Whether a proxy in front of ClickHouse accepts only fewer rows at a time. */
         boolean isTooLarge() {
             return status == CONTENT_TOO_LARGE;
         }
@@ -61,7 +63,7 @@ final class ClickHouseExternalRows {
     /**
      * Sends rows and a query.
      *
-     * @param query over {@code _rows}; it says its output format
+     * @param query over {@code _rows}, with its output format
      * @throws IOException where there was no answer
      */
     Answer ask(String query, List<byte[]> rows) throws IOException, InterruptedException {
@@ -79,7 +81,7 @@ final class ClickHouseExternalRows {
         HttpRequest request = HttpRequest.newBuilder(uri)
                 .timeout(TIMEOUT)
                 .header("X-ClickHouse-User", login.user())
-                .header("X-ClickHouse-Key", ClickHouseLogin.PASSWORD.read())
+                .header("X-ClickHouse-Key", Secret.ofThisProcess(Environment.CLICKHOUSE_PASSWORD))
                 .header("X-ClickHouse-Database", login.database())
                 .header("Content-Type", "multipart/form-data; boundary=" + boundary)
                 .POST(HttpRequest.BodyPublishers.ofByteArray(body(boundary, rows)))

@@ -84,7 +84,7 @@ public final class ClickHousePartitions {
                 fill(partitions, rows, from, middle);
                 fill(partitions, rows, middle, to);
             }
-            // One row alone that is too large to be asked about is too large to be inserted: any partition will do.
+            // A single row that is too large to query is too large to insert: any partition will do.
             return;
         }
         if (!answer.isOk() || answer.body().length != Long.BYTES * (to - from)) {

@@ -1,5 +1,6 @@
 package io.github.eventdedup.job.clickhouse.table;
 
+import io.github.eventdedup.config.Identifiers;
 import io.github.eventdedup.event.Column;
 import io.github.eventdedup.event.InvalidEventException;
 import io.github.eventdedup.job.model.RowFormat;
@@ -45,8 +46,9 @@ public record ClickHouseRowFormat(List<ClickHouseColumnWriter> tableColumns) imp
         if (tableColumns.stream().noneMatch(ClickHouseColumnWriter::hasDefault)) {
             return table;
         }
-        String names =
-                tableColumns.stream().map(it -> '`' + it.column().name() + '`').collect(Collectors.joining(", "));
+        String names = tableColumns.stream()
+                .map(it -> Identifiers.clickHouse(it.column().name()))
+                .collect(Collectors.joining(", "));
         String structure = structure().replace("\\", "\\\\").replace("'", "\\'");
         return table + " (" + names + ") SELECT " + names + " FROM input('" + structure + "')";
     }
@@ -54,7 +56,7 @@ public record ClickHouseRowFormat(List<ClickHouseColumnWriter> tableColumns) imp
     /** The columns with their types, as a table's definition has them. */
     String structure() {
         return tableColumns.stream()
-                .map(it -> '`' + it.column().name() + "` " + it.type())
+                .map(it -> Identifiers.clickHouse(it.column().name()) + " " + it.type())
                 .collect(Collectors.joining(", "));
     }
 

@@ -2,6 +2,7 @@ package io.github.eventdedup.job.clickhouse.table;
 
 import com.clickhouse.client.api.Client;
 import com.clickhouse.client.api.query.GenericRecord;
+import io.github.eventdedup.config.Identifiers;
 import io.github.eventdedup.event.ClickHouseTable;
 import io.github.eventdedup.event.ClickHouseType;
 import io.github.eventdedup.event.Column;
@@ -21,12 +22,12 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * What ClickHouse says about a stream's table: how rows are written, and what stands in the way of storing them once.
+ * A stream's table in ClickHouse: how rows are written, and what prevents storing them exactly once.
  *
  * @param format the columns that are filled; not to be used where there are findings
  * @param partitionKey how the partition of a row is known
- * @param rememberedParts how many of its newest parts the table recognises when they come again
- * @param findings what is to be mended first, a line each
+ * @param rememberedParts how many of its newest parts the table recognises when they are inserted again
+ * @param findings what has to be fixed first, one per line
  */
 public record ClickHouseSchema(
         ClickHouseRowFormat format, ClickHousePartitions.Key partitionKey, long rememberedParts, List<String> findings)
@@ -79,7 +80,7 @@ public record ClickHouseSchema(
             }
         }
         ClickHouseRowFormat format = new ClickHouseRowFormat(List.copyOf(columns));
-        // Of a row with NULL there, ClickHouse alone knows the partition, and only once the row is stored.
+        // Only ClickHouse knows the partition of a row with NULL there, and only once the row is stored.
         ClickHousePartitions.Key key = defaultInKey || !findings.isEmpty()
                 ? new ClickHousePartitions.Key(partitionKey, false)
                 : partitionKey(login, partitionKey, format);
@@ -107,7 +108,7 @@ public record ClickHouseSchema(
             throw new UncheckedIOException(e);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw new IllegalStateException("interrupted while asking ClickHouse", e);
+            throw new IllegalStateException("interrupted while querying ClickHouse", e);
         }
     }
 
@@ -121,7 +122,8 @@ public record ClickHouseSchema(
     }
 
     private static String quoted(Map<String, Object> names) {
-        return '`' + names.get("database").toString() + "`.`" + names.get("table") + '`';
+        return Identifiers.clickHouse(names.get("database").toString()) + "."
+                + Identifiers.clickHouse(names.get("table").toString());
     }
 
     /** @return how many parts the table remembers */
@@ -218,7 +220,7 @@ public record ClickHouseSchema(
         }
         GenericRecord table = found.get(0);
         String engine = table.getString("engine");
-        // A Null table keeps nothing; its own views are looked at in turn. What is replicated remembers unless told
+        // A Null table keeps nothing; its own views are checked in turn. What is replicated remembers unless told
         // otherwise.
         if (engine.equals("Null") || isReplicated(engine)) {
             return;
@@ -304,7 +306,7 @@ public record ClickHouseSchema(
         }
     }
 
-    /** Versions that have this setting look at it before the one that every insert brings along. */
+    /** Versions with this setting apply it before the one that every insert sends. */
     private static void checkProfile(Client client, ClickHouseLogin login, List<String> findings) {
         if (!client.queryAll(
                         "SELECT value FROM system.settings WHERE name = 'deduplicate_insert' AND value = 'disable'")

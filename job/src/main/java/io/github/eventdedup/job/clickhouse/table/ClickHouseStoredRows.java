@@ -11,11 +11,11 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Whether rows are in the table already. ClickHouse looks at a table's constraints, and a proxy at the length of a body,
- * before anybody looks at the token. So rows that may have been inserted before are to be looked for when they are rejected.
+ * Whether rows are in the table already. ClickHouse checks a table's constraints, and a proxy the length of a body,
+ * before the token is compared. So rows that are rejected, and may have been inserted before, have to be looked up.
  *
- * <p>Rows are compared by all columns that are filled, except those with a DEFAULT, which may hold something else than the
- * event. Not thread-safe.
+ * <p>Rows are compared by all columns that are filled, except those with a DEFAULT, which may differ from the event.
+ * Not thread-safe.
  */
 public final class ClickHouseStoredRows {
 
@@ -30,7 +30,7 @@ public final class ClickHouseStoredRows {
                 .filter(it -> !it.hasDefault())
                 .map(it -> '`' + it.column().name() + '`')
                 .collect(Collectors.joining(", ", "(", ")"));
-        // By its inner IN the table's primary key is used, and only what is like the rows is read.
+        // With the inner IN ClickHouse uses the table's primary key, and reads only similar rows.
         query = columns.equals("()")
                 ? null
                 : "SELECT countIf(" + columns + " NOT IN (SELECT " + columns + " FROM " + table + " WHERE " + columns
@@ -39,7 +39,7 @@ public final class ClickHouseStoredRows {
     }
 
     /**
-     * Whether the table has all of these rows. False where the user may not read the table: the log says so.
+     * Whether the table has all of these rows. False where the user may not read the table, which is logged.
      *
      * @throws IOException where ClickHouse does not answer, or cannot now
      */
@@ -59,7 +59,7 @@ public final class ClickHouseStoredRows {
             throw new IOException(answer.message());
         }
         LOG.warn(
-                "Cannot look whether {} rejected rows are in the table already, from before the last failure; those that"
+                "Cannot check whether {} rejected rows are in the table already, from before the last failure; those that"
                         + " are will be stored twice. Grant the user SELECT on the table. ({})",
                 rows.size(),
                 answer.message());

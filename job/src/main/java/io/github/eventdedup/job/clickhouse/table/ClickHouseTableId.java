@@ -7,8 +7,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * What tells a ClickHouse table from another of the same name. It stays when the table is renamed or altered, and goes with
- * the table where it is exchanged, or dropped and created again.
+ * Distinguishes a ClickHouse table from another of the same name. The id stays when the table is renamed or altered,
+ * and changes where the table is exchanged, or dropped and created again.
  */
 public final class ClickHouseTableId {
 
@@ -32,7 +32,7 @@ public final class ClickHouseTableId {
             return null;
         }
         if (tables.get(0).getString("engine").startsWith("Replicated")) {
-            // The replicas of a table may have different ids, and what they remember is theirs together.
+            // The replicas of a table may have different ids, but share the remembered tokens.
             List<GenericRecord> replicas = client.queryAll(
                     "SELECT zookeeper_path AS id FROM system.replicas"
                             + " WHERE database = {database:String} AND table = {table:String}",

@@ -80,8 +80,9 @@ class ClickHouseSchemaIT {
                 .satisfiesExactly(
                         line -> assertThat(line)
                                 .startsWith("--clickhouse: cannot apply " + two + " (")
-                                .endsWith(": it has more than one statement, and ClickHouse takes one at a time; make a"
-                                        + " file of each"),
+                                .endsWith(
+                                        ": it has more than one statement, and ClickHouse accepts one at a time; make a"
+                                                + " file of each"),
                         line -> assertThat(line)
                                 .startsWith("--clickhouse: cannot apply " + wrong + " (")
                                 .contains("Syntax error"),

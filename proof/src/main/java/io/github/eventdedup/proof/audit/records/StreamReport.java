@@ -156,6 +156,16 @@ public final class StreamReport {
         offend(kind, 1, partition, offset, fingerprint, detail);
     }
 
+    /** A record that is not as it should be, which begins with fingerprint, partition and offset. */
+    public void offend(String kind, SortedRecords records, int record, String detail) {
+        offend(
+                kind,
+                records.getInt(record, RecordLayout.PARTITION),
+                records.getLong(record, RecordLayout.OFFSET),
+                records.fingerprint(record).toString(),
+                detail);
+    }
+
     /** Several of a kind at once, of which one is named. */
     public void offend(String kind, long count, Integer partition, Long offset, String fingerprint, String detail) {
         broken.merge(kind, count, Long::sum);

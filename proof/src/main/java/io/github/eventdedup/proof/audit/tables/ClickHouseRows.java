@@ -8,11 +8,13 @@ import com.clickhouse.client.api.query.GenericRecord;
 import com.clickhouse.client.api.query.QueryResponse;
 import com.clickhouse.client.api.query.QuerySettings;
 import com.clickhouse.data.ClickHouseFormat;
+import io.github.eventdedup.config.Identifiers;
 import io.github.eventdedup.event.ClickHouseTable;
 import io.github.eventdedup.event.Column;
 import io.github.eventdedup.event.InvalidEventException;
 import io.github.eventdedup.event.StreamDefinition;
 import io.github.eventdedup.proof.audit.records.BucketedRecords;
+import io.github.eventdedup.proof.audit.records.RecordLayout;
 import io.github.eventdedup.proof.audit.records.RowDigest;
 import io.github.eventdedup.proof.audit.records.StreamReport;
 import io.github.eventdedup.proof.system.Endpoints;
@@ -44,18 +46,15 @@ import java.util.stream.Stream;
  */
 public final class ClickHouseRows implements Rows {
 
-    /** Bytes of a record of what is there: the digest of the key, and that of all columns. */
-    public static final int RECORD_BYTES = 2 * RowDigest.BYTES;
-
-    private final Endpoints neighbours;
+    private final Endpoints.ClickHouse clickHouse;
     private final ClickHouseTable table;
     private final List<ClickHouseValue> values;
     private final int[] key;
     private final RowDigest digest = new RowDigest();
 
     /** Asks ClickHouse for the types of the columns. */
-    public ClickHouseRows(Endpoints neighbours, StreamDefinition stream) {
-        this.neighbours = neighbours;
+    public ClickHouseRows(Endpoints endpoints, StreamDefinition stream) {
+        clickHouse = endpoints.clickHouse();
         table = (ClickHouseTable) stream.table();
         values = types();
         Set<String> fields = new HashSet<>();
@@ -72,10 +71,10 @@ public final class ClickHouseRows implements Rows {
 
     private Client connect() {
         return new Client.Builder()
-                .addEndpoint(neighbours.clickHouseUrl())
-                .setUsername(neighbours.clickHouseUser())
-                .setPassword(neighbours.clickHousePassword())
-                .setDefaultDatabase(neighbours.clickHouseDatabase())
+                .addEndpoint(clickHouse.url())
+                .setUsername(clickHouse.user())
+                .setPassword(clickHouse.password())
+                .setDefaultDatabase(clickHouse.database())
                 .setClientName("proof")
                 .setConnectTimeout(10, ChronoUnit.SECONDS)
                 .setSocketTimeout(60, ChronoUnit.SECONDS)
@@ -90,8 +89,8 @@ public final class ClickHouseRows implements Rows {
             said = said.getCause();
         }
         return new ProofException(
-                "cannot read the table " + table.name() + " of ClickHouse at " + neighbours.clickHouseUrl()
-                        + " as user '" + neighbours.clickHouseUser() + "' (" + said.getMessage()
+                "cannot read the table " + table.name() + " of ClickHouse at " + clickHouse.url()
+                        + " as user '" + clickHouse.user() + "' (" + said.getMessage()
                         + "); ./dedup status says what runs, and --stream names the streams to audit without it",
                 e);
     }
@@ -99,9 +98,7 @@ public final class ClickHouseRows implements Rows {
     private List<ClickHouseValue> types() {
         int dot = table.name().indexOf('.');
         Map<String, Object> names = new HashMap<>();
-        names.put(
-                "database",
-                dot < 0 ? neighbours.clickHouseDatabase() : table.name().substring(0, dot));
+        names.put("database", dot < 0 ? clickHouse.database() : table.name().substring(0, dot));
         names.put("table", table.name().substring(dot + 1));
         Map<String, String> types = new HashMap<>();
         Set<String> withDefault = new HashSet<>();
@@ -163,13 +160,13 @@ public final class ClickHouseRows implements Rows {
 
     @Override
     public BucketedRecords read(Path directory, StreamReport report, Progress progress) {
-        BucketedRecords rows = new BucketedRecords(directory, RECORD_BYTES);
+        BucketedRecords rows = new BucketedRecords(directory, RecordLayout.CLICKHOUSE_ROW_BYTES);
         String select =
                 "SELECT " + values.stream().map(ClickHouseValue::select).collect(Collectors.joining(", ")) + " FROM "
                         + Stream.of(table.name().split("\\."))
-                                .map(ClickHouseValue::quoted)
+                                .map(Identifiers::clickHouse)
                                 .collect(Collectors.joining("."));
-        ByteBuffer digests = ByteBuffer.allocate(RECORD_BYTES);
+        ByteBuffer digests = ByteBuffer.allocate(RecordLayout.CLICKHOUSE_ROW_BYTES);
         long read = 0;
         try (Client client = connect();
                 QueryResponse response = client.query(select, new QuerySettings().setFormat(ClickHouseFormat.RowBinary))

@@ -1,5 +1,6 @@
 package io.github.eventdedup.proof.audit.tables;
 
+import io.github.eventdedup.config.Identifiers;
 import io.github.eventdedup.event.Column;
 import io.github.eventdedup.event.ColumnType;
 import io.github.eventdedup.event.InvalidEventException;
@@ -70,13 +71,9 @@ record ClickHouseValue(Column column, String base, int digits, boolean nullable)
                 : new ClickHouseValue(new Column(column.name(), column.field(), read), base, digits, nullable);
     }
 
-    static String quoted(String identifier) {
-        return '`' + identifier.replace("\\", "\\\\").replace("`", "\\`") + '`';
-    }
-
     /** An expression of SQL for {@link #text}. */
     String select() {
-        String value = "assumeNotNull(" + quoted(column.name()) + ")";
+        String value = "assumeNotNull(" + Identifiers.clickHouse(column.name()) + ")";
         String text = switch (base) {
             case "String" -> value;
             case "Bool" -> "if(" + value + ", 'true', 'false')";
@@ -86,7 +83,8 @@ record ClickHouseValue(Column column, String base, int digits, boolean nullable)
             case "DateTime64" -> "toString(toTimeZone(" + value + ", 'UTC'))";
             default -> "toString(" + value + ")";
         };
-        return "CAST(if(isNull(" + quoted(column.name()) + "), NULL, " + text + ") AS Nullable(String))";
+        return "CAST(if(isNull(" + Identifiers.clickHouse(column.name()) + "), NULL, " + text
+                + ") AS Nullable(String))";
     }
 
     /**

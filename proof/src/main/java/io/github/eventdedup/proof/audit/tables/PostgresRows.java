@@ -1,10 +1,12 @@
 package io.github.eventdedup.proof.audit.tables;
 
+import io.github.eventdedup.config.Identifiers;
 import io.github.eventdedup.event.Column;
 import io.github.eventdedup.event.Fingerprint;
 import io.github.eventdedup.event.PostgresTable;
 import io.github.eventdedup.proof.audit.records.BucketedRecords;
 import io.github.eventdedup.proof.audit.records.JsonDigest;
+import io.github.eventdedup.proof.audit.records.RecordLayout;
 import io.github.eventdedup.proof.audit.records.RowDigest;
 import io.github.eventdedup.proof.audit.records.StreamReport;
 import io.github.eventdedup.proof.system.Endpoints;
@@ -20,8 +22,6 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
 
 /**
  * A table in Postgres, read once from one end to the other: by its key it would be read in another order than it lies in.
@@ -30,28 +30,16 @@ import java.util.stream.Stream;
  */
 public final class PostgresRows implements Rows {
 
-    /** Where a record has what: after fingerprint, partition and offset. */
-    public static final int RECEIVED_MICROS = 44;
-
-    public static final int ESCAPES = 52;
-    public static final int COLUMNS = 56;
-    public static final int DOCUMENT = COLUMNS + RowDigest.BYTES;
-    public static final int TAGS = DOCUMENT + RowDigest.BYTES;
-
-    private final Endpoints neighbours;
+    private final Endpoints endpoints;
     private final PostgresTable table;
     private final boolean jsonb;
     private final RowDigest digest = new RowDigest();
     private final JsonDigest jsonDigest = new JsonDigest();
 
-    public PostgresRows(Endpoints neighbours, PostgresTable table) {
-        this.neighbours = neighbours;
+    public PostgresRows(Endpoints endpoints, PostgresTable table) {
+        this.endpoints = endpoints;
         this.table = table;
         jsonb = table.document() != null && table.document().type() == PostgresTable.Document.Type.JSONB;
-    }
-
-    public static int recordBytes(int columns) {
-        return TAGS + columns * RowDigest.TAG_BYTES;
     }
 
     @Override
@@ -90,8 +78,8 @@ public final class PostgresRows implements Rows {
     @Override
     public BucketedRecords read(Path directory, StreamReport report, Progress progress) {
         int columns = table.columns().size();
-        BucketedRecords rows = new BucketedRecords(directory, recordBytes(columns));
-        try (Connection connection = neighbours.postgres()) {
+        BucketedRecords rows = new BucketedRecords(directory, RecordLayout.postgresRowBytes(columns));
+        try (Connection connection = endpoints.postgres().connect()) {
             connection.setAutoCommit(false);
             long about = estimate(connection);
             long read = 0;
@@ -100,26 +88,27 @@ public final class PostgresRows implements Rows {
                 select.setFetchSize(jsonb ? 200 : 5000);
                 try (ResultSet row = select.executeQuery()) {
                     while (row.next()) {
-                        take(row, rows, report);
+                        accept(row, rows, report);
                         progress.report("reading the table " + table.name(), ++read, Math.max(about, read));
                     }
                 }
             }
         } catch (SQLException e) {
-            throw cannotRead(neighbours, table.name(), e);
+            throw cannotRead(endpoints, table.name(), e);
         }
         rows.finish();
         return rows;
     }
 
-    public static ProofException cannotRead(Endpoints neighbours, String table, SQLException e) {
+    public static ProofException cannotRead(Endpoints endpoints, String table, SQLException e) {
         return new ProofException(
-                "cannot read the table " + table + " of Postgres at " + neighbours.postgresUrl() + " as user '"
-                        + neighbours.postgresUser() + "' (" + e.getMessage() + "); ./dedup status says what runs",
+                "cannot read the table " + table + " of Postgres at "
+                        + endpoints.postgres().url() + " as user '"
+                        + endpoints.postgres().user() + "' (" + e.getMessage() + "); ./dedup status says what runs",
                 e);
     }
 
-    private void take(ResultSet row, BucketedRecords rows, StreamReport report) throws SQLException {
+    private void accept(ResultSet row, BucketedRecords rows, StreamReport report) throws SQLException {
         byte[] fingerprint = row.getBytes(1);
         if (fingerprint == null || fingerprint.length != Fingerprint.BYTES) {
             report.offend(
@@ -170,7 +159,7 @@ public final class PostgresRows implements Rows {
                 microsOf("\"received_at\""),
                 "\"escapes\""));
         for (Column column : table.columns()) {
-            String name = quoted(column.name());
+            String name = Identifiers.postgres(column.name());
             columns.add(
                     switch (column.type()) {
                         case TEXT, BIGINT, BOOLEAN -> name + "::text";
@@ -179,13 +168,13 @@ public final class PostgresRows implements Rows {
                     });
         }
         if (table.document() != null) {
-            String name = quoted(table.document().column());
+            String name = Identifiers.postgres(table.document().column());
             columns.add(
                     jsonb
                             ? "convert_to(" + name + "::text, 'UTF8')"
                             : "sha256(convert_to(" + name + "::text, 'UTF8'))");
         }
-        return "SELECT " + String.join(", ", columns) + " FROM " + quotedTable(table.name());
+        return "SELECT " + String.join(", ", columns) + " FROM " + Identifiers.postgresTable(table.name());
     }
 
     /** An exact number, whatever the time. */
@@ -196,18 +185,10 @@ public final class PostgresRows implements Rows {
     private long estimate(Connection connection) throws SQLException {
         try (PreparedStatement select = connection.prepareStatement(
                 "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = ?::regclass")) {
-            select.setString(1, quotedTable(table.name()));
+            select.setString(1, Identifiers.postgresTable(table.name()));
             try (ResultSet row = select.executeQuery()) {
                 return row.next() ? row.getLong(1) : 0;
             }
         }
-    }
-
-    public static String quotedTable(String table) {
-        return Stream.of(table.split("\\.")).map(PostgresRows::quoted).collect(Collectors.joining("."));
-    }
-
-    public static String quoted(String identifier) {
-        return '"' + identifier.replace("\"", "\"\"") + '"';
     }
 }

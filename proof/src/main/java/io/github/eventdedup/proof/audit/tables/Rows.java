@@ -3,6 +3,7 @@ package io.github.eventdedup.proof.audit.tables;
 import io.github.eventdedup.event.Column;
 import io.github.eventdedup.event.InvalidEventException;
 import io.github.eventdedup.proof.audit.records.BucketedRecords;
+import io.github.eventdedup.proof.audit.records.RecordLayout;
 import io.github.eventdedup.proof.audit.records.RowDigest;
 import io.github.eventdedup.proof.audit.records.StreamReport;
 import io.github.eventdedup.proof.system.Progress;
@@ -25,6 +26,6 @@ public sealed interface Rows permits PostgresRows, ClickHouseRows {
      */
     void putExpected(List<Object> values, byte[] event, ByteBuffer target) throws InvalidEventException;
 
-    /** Reads the whole table into buckets in the directory. */
+    /** Reads the whole table into buckets in the directory, in the form of {@link RecordLayout}. */
     BucketedRecords read(Path directory, StreamReport report, Progress progress);
 }

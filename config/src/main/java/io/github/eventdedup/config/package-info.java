@@ -1,0 +1,2 @@
+/** Environment variables, secrets, durations, URLs and YAML files: how every process reads and checks them. */
+package io.github.eventdedup.config;

@@ -1,2 +1,0 @@
-/** A load while processes are killed, and the audit after it. */
-package io.github.eventdedup.local.prove;

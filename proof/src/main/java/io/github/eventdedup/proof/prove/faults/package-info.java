@@ -1,0 +1,2 @@
+/** What is done to a running system, when, and how an operator does it. */
+package io.github.eventdedup.proof.prove.faults;
