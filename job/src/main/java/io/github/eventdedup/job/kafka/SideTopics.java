@@ -18,9 +18,10 @@ import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.Headers;
 
 /**
- * The topics for what is not stored: duplicates and dead letters. Both get the original bytes, key and headers, headers
- * that say where they came from, and that position as the key, {@code partition:offset}. Delivery is at least once: after a recovery
- * the same record may be there again, under the same key.
+ * The topics for what is not stored: duplicates and dead letters. The value is that of the original. Its key and headers
+ * become headers, beside others for its position. The key is that position, {@code partition:offset}; for a duplicate that
+ * was replayed it is the position of the replay. Delivery is at least once: after a recovery the same record may be there
+ * again, under the same key.
  */
 public final class SideTopics {
 

@@ -57,8 +57,8 @@ public final class DeduplicateFunction extends KeyedProcessFunction<Fingerprint,
     }
 
     /**
-     * Time to live only collects garbage: its clock runs on while the job is down, the window's does not. What has
-     * expired but is still there is therefore used, since it makes the decision right where it would else be wrong.
+     * Time to live only collects garbage. Its clock runs on while the job is down, that of the window does not: state
+     * may expire inside its window. As long as it is not cleaned up it is used, because the decision needs it.
      */
     private static StateTtlConfig timeToLive(Duration duration) {
         return StateTtlConfig.newBuilder(duration)

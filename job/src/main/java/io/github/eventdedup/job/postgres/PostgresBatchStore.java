@@ -47,7 +47,7 @@ public final class PostgresBatchStore implements AutoCloseable {
     }
 
     /**
-     * The result of a batch. The other rows are replays, which changed nothing.
+     * The result of a batch. The other rows were read again after a recovery, and changed nothing.
      *
      * @param stored rows that are new
      * @param escapes duplicates that deduplication let through and the table's key caught

@@ -47,8 +47,8 @@ final class PostgresStore implements AutoCloseable {
     /**
      * How long rows wait that all fail, where the cause may be the rows or the table.
      *
-     * @param few where there are less than {@link #MANY}
-     * @param many where there are as many, or where the connection is lost or the server takes too long each time
+     * @param few for fewer than {@link #MANY} failing rows
+     * @param many for {@link #MANY} or more, and for connections that are lost and statements that time out
      * @param maxPause the longest pause between two tries
      */
     record Patience(Duration few, Duration many, Duration maxPause) {
@@ -210,7 +210,7 @@ final class PostgresStore implements AutoCloseable {
     /**
      * Returns the failure where it may be that of a row, or null where all are stored; waits where nothing can be stored.
      *
-     * @param othersAreStored whether an unknown error need not be looked into
+     * @param othersAreStored whether other rows were stored meanwhile: an unknown error then needs no probe
      */
     private SQLException tryToStore(List<IdentifiedEvent> events, boolean othersAreStored) throws InterruptedException {
         for (int tries = 1; ; tries++) {
