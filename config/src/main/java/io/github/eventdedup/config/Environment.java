@@ -28,6 +28,18 @@ public final class Environment {
     public static final String CLICKHOUSE_PASSWORD = "DEDUP_CLICKHOUSE_PASSWORD";
     public static final String STREAMS_DIR = "DEDUP_STREAMS_DIR";
 
+    /** The settings of a process that uses Postgres. */
+    public static final List<String> POSTGRES =
+            List.of(POSTGRES_URL, POSTGRES_USER, POSTGRES_PASSWORD, Secret.fileVariable(POSTGRES_PASSWORD));
+
+    /** The settings of a process that uses ClickHouse. */
+    public static final List<String> CLICKHOUSE = List.of(
+            CLICKHOUSE_URL,
+            CLICKHOUSE_DATABASE,
+            CLICKHOUSE_USER,
+            CLICKHOUSE_PASSWORD,
+            Secret.fileVariable(CLICKHOUSE_PASSWORD));
+
     static final String DEFAULT_POSTGRES_URL = "jdbc:postgresql://127.0.0.1:5432/dedup";
 
     private static final String PREFIX = "DEDUP_";

@@ -11,6 +11,7 @@ class IdentifiersTest {
         assertThat(Identifiers.postgres("order")).isEqualTo("\"order\"");
         assertThat(Identifiers.postgresTable("app.order")).isEqualTo("\"app\".\"order\"");
         assertThat(Identifiers.clickHouse("order")).isEqualTo("`order`");
+        assertThat(Identifiers.clickHouseTable("app.order")).isEqualTo("`app`.`order`");
     }
 
     @Test

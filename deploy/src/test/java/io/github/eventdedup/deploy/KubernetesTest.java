@@ -441,8 +441,14 @@ class KubernetesTest {
                 .collect(toSet());
     }
 
-    /** The settings that the sources of a module name: in quotes, or as one of those that all modules share. */
+    /** The settings that the sources of a module name: in quotes, or as one or all of a database that modules share. */
     private static Set<String> namedIn(String module) throws IOException {
+        Set<String> shared = new TreeSet<>();
+        Pattern.compile("\"(DEDUP_[A-Z_]+)\"")
+                .matcher(Files.readString(
+                        PROJECT.resolve("config/src/main/java/io/github/eventdedup/config/Environment.java")))
+                .results()
+                .forEach(result -> shared.add(result.group(1)));
         Set<String> named = new TreeSet<>();
         try (Stream<Path> sources = Files.walk(PROJECT.resolve(module).resolve("src/main/java"))) {
             for (Path source :
@@ -451,6 +457,9 @@ class KubernetesTest {
                         .matcher(Files.readString(source))
                         .results()
                         .map(result -> result.group(1) != null ? result.group(1) : "DEDUP_" + result.group(2))
+                        .flatMap(name -> name.equals("DEDUP_POSTGRES") || name.equals("DEDUP_CLICKHOUSE")
+                                ? shared.stream().filter(one -> one.startsWith(name + "_"))
+                                : Stream.of(name))
                         .forEach(name -> {
                             named.add(name);
                             if (name.endsWith("_PASSWORD")) {

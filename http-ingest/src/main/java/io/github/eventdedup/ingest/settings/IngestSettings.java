@@ -98,29 +98,29 @@ public record IngestSettings(
     private static final String KEEP_ALIVE_TIMEOUT = "DEDUP_KEEP_ALIVE_TIMEOUT";
 
     /** The environment variables that are read. */
-    public static final List<String> SETTINGS = List.of(
-            HOST,
-            PORT,
-            TLS_CERTIFICATE_FILE,
-            TLS_PRIVATE_KEY_FILE,
-            API_KEYS_FILE,
-            ALLOW_UNAUTHENTICATED,
-            CORS_ORIGINS,
-            ACCESS_LOG,
-            Environment.KAFKA_BOOTSTRAP_SERVERS,
-            Environment.STREAMS_DIR,
-            MAX_EVENT_BYTES,
-            MAX_BODY_BYTES,
-            MAX_BATCH_EVENTS,
-            MAX_NESTING,
-            MAX_IN_FLIGHT_BYTES,
-            DELIVERY_TIMEOUT,
-            DRAIN_TIMEOUT,
-            KEEP_ALIVE_TIMEOUT,
-            Environment.POSTGRES_URL,
-            Environment.POSTGRES_USER,
-            Environment.POSTGRES_PASSWORD,
-            Secret.fileVariable(Environment.POSTGRES_PASSWORD));
+    public static final List<String> SETTINGS = Stream.of(
+                    List.of(
+                            HOST,
+                            PORT,
+                            TLS_CERTIFICATE_FILE,
+                            TLS_PRIVATE_KEY_FILE,
+                            API_KEYS_FILE,
+                            ALLOW_UNAUTHENTICATED,
+                            CORS_ORIGINS,
+                            ACCESS_LOG,
+                            Environment.KAFKA_BOOTSTRAP_SERVERS,
+                            Environment.STREAMS_DIR,
+                            MAX_EVENT_BYTES,
+                            MAX_BODY_BYTES,
+                            MAX_BATCH_EVENTS,
+                            MAX_NESTING,
+                            MAX_IN_FLIGHT_BYTES,
+                            DELIVERY_TIMEOUT,
+                            DRAIN_TIMEOUT,
+                            KEEP_ALIVE_TIMEOUT),
+                    Environment.POSTGRES)
+            .flatMap(List::stream)
+            .toList();
 
     /** A bound below this would refuse for ever an event that is not too large. */
     private static final int LEAST_IN_FLIGHT_BYTES = 2 * EventReader.MAX_EVENT_BYTES;
@@ -237,10 +237,7 @@ public record IngestSettings(
         /** Receipts are given where there is a database to read them from. */
         Postgres postgres() {
             if (!environment.has(Environment.POSTGRES_URL)) {
-                for (String key : List.of(
-                        Environment.POSTGRES_USER,
-                        Environment.POSTGRES_PASSWORD,
-                        Secret.fileVariable(Environment.POSTGRES_PASSWORD))) {
+                for (String key : Environment.POSTGRES) {
                     if (environment.has(key)) {
                         environment.error(key, "is of no use without " + Environment.POSTGRES_URL);
                     }

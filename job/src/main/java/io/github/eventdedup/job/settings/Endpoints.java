@@ -2,9 +2,9 @@ package io.github.eventdedup.job.settings;
 
 import io.github.eventdedup.config.BootstrapServers;
 import io.github.eventdedup.config.Environment;
-import io.github.eventdedup.config.Secret;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AdminClientConfig;
 import org.apache.kafka.clients.consumer.Consumer;
@@ -30,18 +30,12 @@ public record Endpoints(
     public static final String ALLOW_NONDURABLE_POSTGRES = "DEDUP_POSTGRES_ALLOW_NONDURABLE";
 
     /** The environment variables that are read. */
-    public static final List<String> SETTINGS = List.of(
-            Environment.KAFKA_BOOTSTRAP_SERVERS,
-            Environment.POSTGRES_URL,
-            Environment.POSTGRES_USER,
-            Environment.POSTGRES_PASSWORD,
-            Secret.fileVariable(Environment.POSTGRES_PASSWORD),
-            ALLOW_NONDURABLE_POSTGRES,
-            Environment.CLICKHOUSE_URL,
-            Environment.CLICKHOUSE_DATABASE,
-            Environment.CLICKHOUSE_USER,
-            Environment.CLICKHOUSE_PASSWORD,
-            Secret.fileVariable(Environment.CLICKHOUSE_PASSWORD));
+    public static final List<String> SETTINGS = Stream.of(
+                    List.of(Environment.KAFKA_BOOTSTRAP_SERVERS, ALLOW_NONDURABLE_POSTGRES),
+                    Environment.POSTGRES,
+                    Environment.CLICKHOUSE)
+            .flatMap(List::stream)
+            .toList();
 
     /** Refuses brokers that cannot be used. */
     public Endpoints {

@@ -81,7 +81,7 @@ final class JobKeeper {
                     }
                 }
             } catch (IOException e) {
-                // The JobManager is unavailable; its own part says so.
+                // The JobManager is unavailable; its own process reports that.
             } catch (RuntimeException e) {
                 refusal = Optional.of(Notices.reason(e));
             }

@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 
 /**
  * Everything that can be set, read from the command line and from environment variables in {@link #from}.
@@ -49,17 +50,10 @@ public record RelaySettings(
     }
 
     /** The environment variables that are read. */
-    public static final List<String> SETTINGS = List.of(
-            Environment.KAFKA_BOOTSTRAP_SERVERS,
-            Environment.POSTGRES_URL,
-            Environment.POSTGRES_USER,
-            Environment.POSTGRES_PASSWORD,
-            Secret.fileVariable(Environment.POSTGRES_PASSWORD),
-            Environment.CLICKHOUSE_URL,
-            Environment.CLICKHOUSE_DATABASE,
-            Environment.CLICKHOUSE_USER,
-            Environment.CLICKHOUSE_PASSWORD,
-            Secret.fileVariable(Environment.CLICKHOUSE_PASSWORD));
+    public static final List<String> SETTINGS = Stream.of(
+                    List.of(Environment.KAFKA_BOOTSTRAP_SERVERS), Environment.POSTGRES, Environment.CLICKHOUSE)
+            .flatMap(List::stream)
+            .toList();
 
     /** Refuses brokers and URLs that cannot be used. */
     public RelaySettings {

@@ -18,6 +18,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 
 /**
  * The system that is looked at, as the environment names it; by default the one that {@code ./dedup up} starts. Immutable.
@@ -97,22 +98,18 @@ public record Endpoints(
     private static final String PROCESSES_FILE = "DEDUP_PROCESSES_FILE";
     private static final String REPORTS_DIR = "DEDUP_REPORTS_DIR";
 
-    private static final List<String> SETTINGS = List.of(
-            HTTP_URL,
-            FLINK_URL,
-            Environment.KAFKA_BOOTSTRAP_SERVERS,
-            Environment.POSTGRES_URL,
-            Environment.POSTGRES_USER,
-            Environment.POSTGRES_PASSWORD,
-            Secret.fileVariable(Environment.POSTGRES_PASSWORD),
-            Environment.CLICKHOUSE_URL,
-            Environment.CLICKHOUSE_DATABASE,
-            Environment.CLICKHOUSE_USER,
-            Environment.CLICKHOUSE_PASSWORD,
-            Secret.fileVariable(Environment.CLICKHOUSE_PASSWORD),
-            Environment.STREAMS_DIR,
-            PROCESSES_FILE,
-            REPORTS_DIR);
+    private static final List<String> SETTINGS = Stream.of(
+                    List.of(
+                            HTTP_URL,
+                            FLINK_URL,
+                            Environment.KAFKA_BOOTSTRAP_SERVERS,
+                            Environment.STREAMS_DIR,
+                            PROCESSES_FILE,
+                            REPORTS_DIR),
+                    Environment.POSTGRES,
+                    Environment.CLICKHOUSE)
+            .flatMap(List::stream)
+            .toList();
 
     /** Refuses brokers that cannot be used. */
     public Endpoints {

@@ -36,7 +36,6 @@ import java.util.Set;
 import java.util.concurrent.ExecutionException;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
-import java.util.stream.Stream;
 
 /**
  * A table in ClickHouse. A row does not say where it came from: rows are compared as a multiset. Where the table has all
@@ -161,11 +160,8 @@ public final class ClickHouseRows implements Rows {
     @Override
     public BucketedRecords read(Path directory, StreamReport report, Progress progress) {
         BucketedRecords rows = new BucketedRecords(directory, RecordLayout.CLICKHOUSE_ROW_BYTES);
-        String select =
-                "SELECT " + values.stream().map(ClickHouseValue::select).collect(Collectors.joining(", ")) + " FROM "
-                        + Stream.of(table.name().split("\\."))
-                                .map(Identifiers::clickHouse)
-                                .collect(Collectors.joining("."));
+        String select = "SELECT " + values.stream().map(ClickHouseValue::select).collect(Collectors.joining(", "))
+                + " FROM " + Identifiers.clickHouseTable(table.name());
         ByteBuffer digests = ByteBuffer.allocate(RecordLayout.CLICKHOUSE_ROW_BYTES);
         long read = 0;
         try (Client client = connect();

@@ -10,7 +10,6 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
-import java.util.Arrays;
 import java.util.stream.Collectors;
 
 /** A constraint on a stream's table that rejects one row in 50. Those that are there stay. Not thread-safe. */
@@ -32,7 +31,7 @@ final class Rejection {
                         ? alter() + "ADD CONSTRAINT IF NOT EXISTS " + NAME + " CHECK cityHash64(toString(tuple("
                                 + stream.table().columns().stream()
                                         .map(Column::name)
-                                        .map(this::quoted)
+                                        .map(Identifiers::clickHouse)
                                         .collect(Collectors.joining(", "))
                                 + "))) % 50 != 7"
                         : alter() + "ADD CONSTRAINT " + NAME + " CHECK (kafka_offset % 50 <> 7) NOT VALID");
@@ -52,15 +51,9 @@ final class Rejection {
     }
 
     private String alter() {
-        return "ALTER TABLE "
-                + Arrays.stream(stream.table().name().split("\\.", -1))
-                        .map(this::quoted)
-                        .collect(Collectors.joining("."))
+        String table = stream.table().name();
+        return "ALTER TABLE " + (isClickHouse() ? Identifiers.clickHouseTable(table) : Identifiers.postgresTable(table))
                 + " ";
-    }
-
-    private String quoted(String identifier) {
-        return isClickHouse() ? Identifiers.clickHouse(identifier) : Identifiers.postgres(identifier);
     }
 
     private void execute(String sql) throws IOException, InterruptedException {
